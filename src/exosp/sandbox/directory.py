@@ -1,0 +1,85 @@
+"""What Entra holds: applications, enterprise applications, app role assignments, credentials. State and look-ups only;
+``graph`` writes it, ``entra`` and ``exchange`` read it. Properties are kept in Graph's own names, as Graph serves them.
+"""
+
+import hashlib
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from .clock import Clock
+from .faults import Faults
+
+EXCHANGE_ONLINE = "00000002-0000-0ff1-ce00-000000000000"
+MICROSOFT_GRAPH = "00000003-0000-0000-c000-000000000000"
+
+
+def new_id() -> str:
+    return str(uuid.uuid4())
+
+
+def digest(secret: str) -> str:
+    """How the sandbox keeps a secret value: never itself."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+@dataclass
+class Entity:
+    """One directory object. ``properties`` is what Graph serves; the rest is the emulator's own knowledge.
+
+    ``readable_at``, ``listed_at`` and ``usable_at`` are sandbox times: when reads by id see it, when filtered lists
+    and alternate-key look-ups see it, when other objects may refer to it.
+    """
+
+    properties: dict[str, Any]
+    created: float
+    readable_at: float = 0.0
+    listed_at: float = 0.0
+    usable_at: float = 0.0
+    synced_at: float = 0.0  # when Exchange has heard of it
+    owners: set[str] = field(default_factory=set)
+    secrets: dict[str, str] = field(default_factory=dict)  # keyId -> digest
+    secret_usable_at: dict[str, float] = field(default_factory=dict)  # keyId -> sandbox time
+    certificates: dict[str, bytes] = field(default_factory=dict)  # keyId -> DER
+
+    @property
+    def id(self) -> str:
+        return str(self.properties["id"])
+
+
+class Directory:
+    """Objects by id. ``directory_roles`` holds Entra roles by principal id ("Exchange Administrator", …)."""
+
+    def __init__(self, clock: Clock, faults: Faults, tenant_id: str, domain: str) -> None:
+        self.clock = clock
+        self.faults = faults
+        self.tenant_id = tenant_id
+        self.domain = domain
+        self.applications: dict[str, Entity] = {}
+        self.deleted_applications: dict[str, Entity] = {}
+        self.service_principals: dict[str, Entity] = {}
+        self.app_role_assignments: dict[str, Entity] = {}
+        self.directory_roles: dict[str, set[str]] = {}
+
+    def application(self, app_id: str) -> Entity | None:
+        """The application by appId, replicated or not."""
+        return next((a for a in self.applications.values() if a.properties["appId"] == app_id), None)
+
+    def principal(self, app_id: str) -> Entity | None:
+        """The enterprise application by appId, replicated or not."""
+        return next((p for p in self.service_principals.values() if p.properties["appId"] == app_id), None)
+
+    def roles(self, principal_id: str, resource_app_id: str, at: float) -> list[str]:
+        """The app role values that a token minted at ``at`` carries, after the consent lag of each assignment."""
+        resource = self.principal(resource_app_id)
+        if resource is None:
+            return []
+        names = {role["id"]: role["value"] for role in resource.properties["appRoles"]}
+        return sorted(
+            names[row.properties["appRoleId"]]
+            for row in self.app_role_assignments.values()
+            if row.properties["principalId"] == principal_id
+            and row.properties["resourceId"] == resource.id
+            and row.properties["appRoleId"] in names
+            and row.usable_at <= at
+        )

@@ -1,0 +1,135 @@
+"""What Exchange Online holds: its service principals, mailboxes, permissions, client access and transport settings.
+State and look-ups only; the cmdlets write it, the mail doors read it. Rows are kept in Exchange's own property names.
+"""
+
+import random
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from .clock import Clock
+from .faults import Faults
+
+
+@dataclass
+class Row:
+    """One Exchange object as a cmdlet returns it; ``effective_at`` is the sandbox time from which logins honour it."""
+
+    properties: dict[str, Any]
+    created: float
+    effective_at: float = 0.0
+
+    def __getitem__(self, name: str) -> Any:
+        return self.properties[name]
+
+
+@dataclass
+class Mailbox:
+    """A recipient with its settings and grants. ``properties`` is Get-Mailbox's row, ``cas`` Get-CASMailbox's.
+
+    ``permissions`` are Get-MailboxPermission rows with an extra key ``_trustee``: the ObjectId of the service principal
+    or the UPN of the person that the row stands for, whatever ``User`` shows. ``recipient_permissions`` likewise.
+    ``kind``: UserMailbox, SharedMailbox, GroupMailbox, MailUser; ``soft_deleted`` ones answer only to -SoftDeletedMailbox.
+    ``messages``: newest last, each {"uid": int, "raw": bytes}.
+    """
+
+    properties: dict[str, Any]
+    cas: dict[str, Any]
+    kind: str = "UserMailbox"
+    soft_deleted: bool = False
+    permissions: list[Row] = field(default_factory=list)
+    recipient_permissions: list[Row] = field(default_factory=list)
+    messages: list[dict[str, Any]] = field(default_factory=list)
+
+    def names(self) -> set[str]:
+        """Everything that -Identity takes for it, lower case."""
+        p = self.properties
+        forms = {p["Name"], p["Alias"], p["DisplayName"], p["Identity"], p["Guid"], p["ExternalDirectoryObjectId"],
+                 p["DistinguishedName"], p["UserPrincipalName"], p["PrimarySmtpAddress"], p["ExchangeGuid"],
+                 *(a.partition(":")[2] for a in p["EmailAddresses"] if a.lower().startswith("smtp:"))}  # fmt: skip
+        return {form.lower() for form in forms if form}
+
+    def addresses(self) -> set[str]:
+        """What a mail client may log in as or send from: primary address, aliases and UPN, lower case."""
+        p = self.properties
+        return {p["PrimarySmtpAddress"].lower(), p["UserPrincipalName"].lower(),
+                *(a.partition(":")[2].lower() for a in p["EmailAddresses"] if a.lower().startswith("smtp:"))}  # fmt: skip
+
+
+class Exchange:
+    def __init__(self, clock: Clock, faults: Faults, domain: str, seed: int) -> None:
+        self.clock = clock
+        self.faults = faults
+        self.domain = domain
+        self.random = random.Random(f"exchange-{seed}")  # noqa: S311 - a seeded emulator, not a secret
+        self.service_principals: list[Row] = []
+        self.mailboxes: list[Mailbox] = []
+        # Tenants made after January 2020 have SMTP AUTH off (FACTS §2, Set-TransportConfig).
+        self.transport_config: dict[str, Any] = {
+            "Identity": "Transport Settings",
+            "SmtpClientAuthenticationDisabled": True,
+        }
+        self.organization_config: dict[str, Any] = {
+            "Identity": domain, "Name": domain, "IsDehydrated": False, "EnforceExoAppRbacPermissions": False,
+        }  # fmt: skip
+        self.management_role_assignments: list[Row] = []
+        # Admin rights: principal object id -> role groups ("Organization Management", "Recipient Management", …).
+        self.role_groups: dict[str, set[str]] = {}
+        server = f"{self.random.choice('ABCDE')}M{self.random.randint(0, 9)}PR{self.random.randint(10, 99)}MB{self.random.randint(1000, 9999)}"
+        self.server_name = server  # as in the texts' "[AM0PR10MB1234.EURPRD10.PROD.OUTLOOK.COM …]"
+
+    def mailbox(self, identity: str) -> Mailbox | None:
+        """A live recipient by any name that -Identity takes."""
+        wanted = identity.lower()
+        return next((m for m in self.mailboxes if not m.soft_deleted and wanted in m.names()), None)
+
+    def by_address(self, address: str) -> Mailbox | None:
+        """A live mailbox by an address a mail client may give."""
+        wanted = address.lower()
+        return next((m for m in self.mailboxes if not m.soft_deleted and wanted in m.addresses()), None)
+
+    def service_principal(self, app_id: str) -> Row | None:
+        return next((row for row in self.service_principals if row["AppId"].lower() == app_id.lower()), None)
+
+    def add_mailbox(
+        self,
+        address: str,
+        *,
+        kind: str = "UserMailbox",
+        upn: str | None = None,
+        aliases: tuple[str, ...] = (),
+        display_name: str | None = None,
+        soft_deleted: bool = False,
+        **cas: Any,
+    ) -> Mailbox:
+        """Create a recipient. ``cas`` overrides Get-CASMailbox properties (ImapEnabled, PopEnabled, …)."""
+        local = address.partition("@")[0]
+        # Since 2020s Exchange Online names new mailboxes by their directory object id (Name, hence Identity).
+        object_id = str(uuid.UUID(int=self.random.getrandbits(128), version=4))
+        guid = str(uuid.UUID(int=self.random.getrandbits(128), version=4))
+        dn = f"CN={object_id},OU={self.domain},OU=Microsoft Exchange Hosted Organizations,DC=EURPR10A001,DC=PROD,DC=OUTLOOK,DC=COM"
+        properties = {
+            "Name": object_id, "Alias": local, "DisplayName": display_name or local.title(), "Identity": object_id,
+            "Guid": guid, "ExchangeGuid": str(uuid.UUID(int=self.random.getrandbits(128), version=4)),
+            "ExternalDirectoryObjectId": object_id, "DistinguishedName": dn, "UserPrincipalName": upn or address,
+            "PrimarySmtpAddress": address, "WindowsEmailAddress": address,
+            "EmailAddresses": [f"SMTP:{address}", *(f"smtp:{alias}" for alias in aliases)],
+            "RecipientType": "MailUser" if kind == "MailUser" else "UserMailbox", "RecipientTypeDetails": kind,
+            "IsMailboxEnabled": kind != "MailUser", "OrganizationalUnit": f"eurpr10a001.prod.outlook.com/{self.domain}",
+            "GrantSendOnBehalfTo": [], "HiddenFromAddressListsEnabled": False, "ObjectState": "Unchanged", "IsValid": True,
+        }  # fmt: skip
+        settings = {
+            "Identity": object_id, "Name": object_id, "DisplayName": properties["DisplayName"], "Guid": guid,
+            "PrimarySmtpAddress": address, "ExternalDirectoryObjectId": object_id, "ImapEnabled": True, "PopEnabled": True,
+            "SmtpClientAuthenticationDisabled": None, "OWAEnabled": True, "MAPIEnabled": True, "EwsEnabled": True,
+            "ActiveSyncEnabled": True,
+        } | cas  # fmt: skip
+        mailbox = Mailbox(properties, settings, kind, soft_deleted)
+        own = {
+            "Identity": object_id, "User": "NT AUTHORITY\\SELF", "AccessRights": ["FullAccess", "ReadPermission"], "Deny": False,
+            "InheritanceType": "All", "IsInherited": False, "IsValid": True, "ObjectState": "Unchanged",
+            "UserSid": "S-1-5-10", "_trustee": "",
+        }  # fmt: skip
+        mailbox.permissions.append(Row(own, self.clock.now()))
+        self.mailboxes.append(mailbox)
+        return mailbox
