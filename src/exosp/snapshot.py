@@ -1,0 +1,227 @@
+"""What was observed of a tenant, frozen. One type serves a playbook's scope and a whole tenant.
+
+The two object IDs that people confuse have types of their own. ``ApplicationObjectId`` is the one on *App
+registrations*: Graph takes it, Exchange must never see it. ``PrincipalObjectId`` is the one on *Enterprise
+applications*: it is a token's ``oid``, and the one Exchange needs. ``ClaimedObjectId`` is whatever an entry in
+Exchange carries: it may be either of them, or neither.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal, NewType
+
+AppId = NewType("AppId", str)
+ApplicationObjectId = NewType("ApplicationObjectId", str)
+PrincipalObjectId = NewType("PrincipalObjectId", str)
+ClaimedObjectId = NewType("ClaimedObjectId", str)
+RoleId = NewType("RoleId", str)
+KeyId = NewType("KeyId", str)
+MailboxId = NewType("MailboxId", str)  # ExternalDirectoryObjectId: the one identity all addresses resolve to
+Address = NewType("Address", str)
+
+EXCHANGE_ONLINE = AppId("00000002-0000-0ff1-ce00-000000000000")
+
+Protocol = Literal["imap", "pop", "smtp"]
+
+
+@dataclass(frozen=True)
+class RequiredResource:
+    """One entry of requiredResourceAccess: the permissions a registration asks of one resource.
+
+    ``access`` holds (id, "Role" | "Scope") in the order the registration has them."""
+
+    resource: AppId
+    access: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A password credential as Graph shows it: never its text. ``hint`` is its first three characters."""
+
+    key_id: KeyId
+    label: str
+    hint: str
+    starts: datetime
+    ends: datetime
+
+
+@dataclass(frozen=True)
+class Application:
+    """The registration."""
+
+    object_id: ApplicationObjectId
+    app_id: AppId
+    name: str
+    unique_name: str
+    audience: str  # signInAudience
+    required: tuple[RequiredResource, ...] = ()
+    secrets: tuple[Secret, ...] = ()
+
+
+@dataclass(frozen=True)
+class EnterpriseApplication:
+    """The service principal: the registration's presence in this tenant."""
+
+    object_id: PrincipalObjectId
+    app_id: AppId
+    name: str
+    tags: tuple[str, ...] = ()
+    enabled: bool = True
+
+
+@dataclass(frozen=True)
+class Resource:
+    """The tenant's own enterprise application of Office 365 Exchange Online, with its application roles by value."""
+
+    object_id: PrincipalObjectId
+    roles: Mapping[str, RoleId]
+
+
+@dataclass(frozen=True)
+class RoleAssignment:
+    """An app role assignment: consent, as Graph stores it."""
+
+    id: str
+    principal: PrincipalObjectId
+    resource: PrincipalObjectId
+    role: RoleId
+
+
+@dataclass(frozen=True)
+class SavedCredential:
+    """What the playbook's ``save_to`` holds. ``works`` means that a token was issued for it just now."""
+
+    state: Literal["absent", "works", "refused"]
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class ExchangeEntry:
+    """A service principal as Exchange holds it. ``forms``: every text by which a permission row may name it, lower
+    case (ObjectId, AppId, display name, identity, name, GUID, SID)."""
+
+    app_id: AppId
+    object_id: ClaimedObjectId
+    name: str
+    identity: str
+    forms: frozenset[str]
+
+
+MailboxKind = Literal["user", "shared", "group", "mail-user", "soft-deleted", "other"]
+
+
+@dataclass(frozen=True)
+class Mailbox:
+    """``forms``: every text by which a cmdlet's row may name it, lower case."""
+
+    id: MailboxId
+    address: Address  # primary
+    upn: str
+    kind: MailboxKind
+    addresses: frozenset[str]  # primary, aliases and UPN, lower case
+    forms: frozenset[str]
+
+
+@dataclass(frozen=True)
+class NoMailbox:
+    """Why an address is no mailbox that can be granted."""
+
+    address: Address
+    reason: Literal["absent", "ambiguous", "mail-user", "soft-deleted", "group", "unreadable"]
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class MailboxPermission:
+    """An allow row of Get-MailboxPermission. ``user`` is as the row shows it, lower case."""
+
+    mailbox: MailboxId
+    user: str
+    rights: frozenset[str]
+    deny: bool = False
+    inherited: bool = False
+
+
+@dataclass(frozen=True)
+class RecipientPermission:
+    """A row of Get-RecipientPermission (SendAs). ``trustee`` is as the row shows it, lower case."""
+
+    mailbox: MailboxId
+    trustee: str
+    deny: bool = False
+
+
+@dataclass(frozen=True)
+class ClientAccess:
+    """A mailbox's protocol switches. ``smtp_auth_disabled`` None means: as the tenant has it."""
+
+    mailbox: MailboxId
+    imap: bool
+    pop: bool
+    smtp_auth_disabled: bool | None
+
+
+@dataclass(frozen=True)
+class Transport:
+    """The tenant's own setting of SMTP AUTH."""
+
+    smtp_auth_disabled: bool
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Fields are None or empty until something was read. ``mailboxes`` is keyed by the playbook's own addresses."""
+
+    tenant_id: str = ""
+    application: Application | None = None
+    principal: EnterpriseApplication | None = None
+    resource: Resource | None = None
+    assignments: tuple[RoleAssignment, ...] = ()
+    credential: SavedCredential = SavedCredential("absent")
+    entries: tuple[ExchangeEntry, ...] = ()
+    mailboxes: Mapping[Address, Mailbox | NoMailbox] = field(default_factory=dict)
+    permissions: tuple[MailboxPermission, ...] = ()
+    recipient_permissions: tuple[RecipientPermission, ...] = ()
+    client_access: Mapping[MailboxId, ClientAccess] = field(default_factory=dict)
+    transport: Transport | None = None
+
+    def observing(self, seen: "Observed") -> "Snapshot":
+        """This snapshot with one reply merged in, as if it had been read."""
+        match seen:
+            case Application():
+                return replace(self, application=seen)
+            case EnterpriseApplication():
+                return replace(self, principal=seen)
+            case RoleAssignment():
+                others = tuple(row for row in self.assignments if row.role != seen.role)
+                return replace(self, assignments=(*others, seen))
+            case Secret():
+                if self.application is None:
+                    return self
+                secrets = (*(s for s in self.application.secrets if s.key_id != seen.key_id), seen)
+                return replace(self, application=replace(self.application, secrets=secrets))
+            case SavedCredential():
+                return replace(self, credential=seen)
+            case ExchangeEntry():
+                others_ = tuple(e for e in self.entries if e.identity != seen.identity)
+                return replace(self, entries=(*others_, seen))
+            case MailboxPermission():
+                return replace(self, permissions=(*self.permissions, seen))
+            case RecipientPermission():
+                return replace(self, recipient_permissions=(*self.recipient_permissions, seen))
+            case ClientAccess():
+                return replace(self, client_access={**self.client_access, seen.mailbox: seen})
+
+
+Observed = (
+    Application
+    | EnterpriseApplication
+    | RoleAssignment
+    | Secret
+    | SavedCredential
+    | ExchangeEntry
+    | MailboxPermission
+    | RecipientPermission
+    | ClientAccess
+)

@@ -1,0 +1,152 @@
+"""Every write exosp can make, on one page. A write is one request or one cmdlet, as data; it holds no secret.
+
+What only the cloud can choose stands as a Ref: the name of a Snapshot field, looked up when the write is sent.
+``graph`` interprets the first group, ``exchange`` the second. There are no others.
+"""
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from .snapshot import (
+    Address,
+    AppId,
+    ApplicationObjectId,
+    KeyId,
+    MailboxId,
+    PrincipalObjectId,
+    RequiredResource,
+    RoleId,
+    Snapshot,
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Ref(Generic[T]):
+    """A value the cloud chooses, by its place in the Snapshot: ``principal.object_id``."""
+
+    field: str
+
+    def known(self, seen: Snapshot) -> T | None:
+        """The value, or None while the thing does not exist."""
+        record, _, name = self.field.partition(".")
+        held = getattr(seen, record)
+        return None if held is None else getattr(held, name)
+
+    def value(self, seen: Snapshot) -> T:
+        """The value. A Ref that is asked for too early is a bug in the order of steps."""
+        value = self.known(seen)
+        if value is None:
+            raise LookupError(f"{self.field} is not known yet")
+        return value
+
+
+APP_ID: Ref[AppId] = Ref("application.app_id")
+APPLICATION: Ref[ApplicationObjectId] = Ref("application.object_id")
+PRINCIPAL: Ref[PrincipalObjectId] = Ref("principal.object_id")
+RESOURCE: Ref[PrincipalObjectId] = Ref("resource.object_id")
+
+
+# Microsoft Graph
+
+
+@dataclass(frozen=True)
+class UpsertApplication:
+    """PATCH /applications(uniqueName='…') with Prefer: create-if-missing. ``required`` is the whole list to stand."""
+
+    unique_name: str
+    name: str
+    audience: str
+    required: tuple[RequiredResource, ...]
+
+
+@dataclass(frozen=True)
+class CreatePrincipal:
+    """POST /servicePrincipals"""
+
+    app_id: Ref[AppId]
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TagPrincipal:
+    """PATCH /servicePrincipals/{id}; ``tags`` is the whole list to stand."""
+
+    principal: Ref[PrincipalObjectId]
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AssignRole:
+    """POST /servicePrincipals/{resource}/appRoleAssignedTo"""
+
+    principal: Ref[PrincipalObjectId]
+    resource: Ref[PrincipalObjectId]
+    role: RoleId
+    role_value: str
+
+
+@dataclass(frozen=True)
+class AddSecret:
+    """POST /applications/{id}/addPassword, and its text into the credential file. ``valid_for`` is in seconds."""
+
+    application: Ref[ApplicationObjectId]
+    label: str
+    valid_for: int
+    save_to: str  # for people: the path as the playbook has it
+
+
+@dataclass(frozen=True)
+class RemoveSecret:
+    """POST /applications/{id}/removePassword"""
+
+    application: Ref[ApplicationObjectId]
+    key_id: KeyId
+
+
+# Exchange
+
+
+@dataclass(frozen=True)
+class NewServicePrincipal:
+    """New-ServicePrincipal. ``object_id`` is the enterprise application's: its type admits no other."""
+
+    app_id: Ref[AppId]
+    object_id: Ref[PrincipalObjectId]
+    name: str
+
+
+@dataclass(frozen=True)
+class AddMailboxPermission:
+    """Add-MailboxPermission -AccessRights FullAccess -AutoMapping $false"""
+
+    mailbox: MailboxId
+    address: Address  # for people; the cmdlet gets ``mailbox``
+    trustee: Ref[PrincipalObjectId]
+
+
+@dataclass(frozen=True)
+class AddRecipientPermission:
+    """Add-RecipientPermission -AccessRights SendAs. The trustee is the app, or the mailbox that signs in."""
+
+    mailbox: MailboxId
+    address: Address
+    trustee: Ref[PrincipalObjectId] | MailboxId
+    trustee_name: str = ""
+
+
+@dataclass(frozen=True)
+class SetClientAccess:
+    """Set-CASMailbox for one mailbox; None leaves a switch as it is."""
+
+    mailbox: MailboxId
+    address: Address
+    imap: bool | None = None
+    pop: bool | None = None
+    smtp_auth_disabled: bool | None = None
+
+
+GraphWrite = UpsertApplication | CreatePrincipal | TagPrincipal | AssignRole | AddSecret | RemoveSecret
+ExchangeWrite = NewServicePrincipal | AddMailboxPermission | AddRecipientPermission | SetClientAccess
+Write = GraphWrite | ExchangeWrite
