@@ -59,6 +59,11 @@ class Cloud:
         web = tuple(urlsplit(address).hostname or "" for address in (self.login, self.graph, self.admin_api))
         return (*web, self.imap.host, self.pop.host, self.smtp.host)
 
+    def consent_page(self, app_id: str) -> str:
+        """The portal's page with the button "Grant admin consent". A single-tenant application has no redirect address,
+        so the adminconsent address of Entra would end in an error page (AADSTS500113)."""
+        return f"{self.portal}/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/CallAnAPI/appId/{app_id}"
+
     def endpoint(self, protocol: str) -> Endpoint:
         """Where imap, pop or smtp is spoken."""
         return {"imap": self.imap, "pop": self.pop, "smtp": self.smtp}[protocol]

@@ -111,20 +111,25 @@ class Throttled(CloudError):
 
 
 class Unreachable(CloudError):
-    """No usable answer. ``may_have_happened``: a write may have taken place, so look before repeating it."""
+    """No usable answer. ``may_have_happened``: a write may have taken place, so look before repeating it.
+    ``transient``: asking again can help; it cannot where a certificate is not trusted or a name does not exist."""
 
     def __init__(
         self,
         what: str,
         *,
         may_have_happened: bool,
+        transient: bool = True,
         service: str,
         asked: str = "",
         status: int | None = None,
+        code: str = "",
+        request_id: str = "",
         hint: str = "",
     ) -> None:
-        super().__init__(what, service=service, asked=asked, status=status, hint=hint)
+        super().__init__(what, service=service, asked=asked, status=status, code=code, request_id=request_id, hint=hint)
         self.may_have_happened = may_have_happened
+        self.transient = transient
 
 
 class DidNotSettle(Error):

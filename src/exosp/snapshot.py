@@ -6,9 +6,9 @@ applications*: it is a token's ``oid``, and the one Exchange needs. ``ClaimedObj
 Exchange carries: it may be either of them, or neither.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal, NewType
 
 AppId = NewType("AppId", str)
@@ -23,6 +23,8 @@ Address = NewType("Address", str)
 EXCHANGE_ONLINE = AppId("00000002-0000-0ff1-ce00-000000000000")
 
 Protocol = Literal["imap", "pop", "smtp"]
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,10 @@ class RoleAssignment:
 
 @dataclass(frozen=True)
 class SavedCredential:
-    """What the playbook's ``save_to`` holds. ``works`` means that a token was issued for it just now."""
+    """What the playbook's ``save_to`` holds. ``works``: a token was issued for it just now;
+    ``foreign``: it holds another application's credential and must not be written over."""
 
-    state: Literal["absent", "works", "refused"]
+    state: Literal["absent", "works", "refused", "foreign"]
     why: str = ""
 
 
@@ -121,6 +124,15 @@ class Mailbox:
     kind: MailboxKind
     addresses: frozenset[str]  # primary, aliases and UPN, lower case
     forms: frozenset[str]
+
+    @property
+    def login(self) -> str:
+        """The user name a mail client gives, decided here and nowhere else.
+
+        The primary address, as Microsoft's page on OAuth for IMAP, POP and SMTP has it. Where the UPN differs, the UPN:
+        a field report saw only that accepted, and none saw it refused.
+        """
+        return self.upn if self.upn and self.upn.lower() != self.address.lower() else self.address
 
 
 @dataclass(frozen=True)
@@ -174,6 +186,7 @@ class Snapshot:
     """Fields are None or empty until something was read. ``mailboxes`` is keyed by the playbook's own addresses."""
 
     tenant_id: str = ""
+    at: datetime = _NEVER  # when it was taken
     application: Application | None = None
     principal: EnterpriseApplication | None = None
     resource: Resource | None = None
@@ -185,6 +198,21 @@ class Snapshot:
     recipient_permissions: tuple[RecipientPermission, ...] = ()
     client_access: Mapping[MailboxId, ClientAccess] = field(default_factory=dict)
     transport: Transport | None = None
+
+    @property
+    def entry(self) -> EnterpriseApplication | None:
+        """The enterprise application, once Exchange holds it under its own object ID. Until then nobody can grant it
+        anything that a login would honour."""
+        mine = self.principal
+        if mine is None:
+            return None
+        held = {(entry.app_id.lower(), entry.object_id.lower()) for entry in self.entries}
+        return mine if (mine.app_id.lower(), mine.object_id.lower()) in held else None
+
+    def found(self, addresses: Iterable[Address]) -> list[Mailbox]:
+        """The mailboxes behind these addresses, each once, in order."""
+        held = (self.mailboxes.get(address) for address in addresses)
+        return list({mailbox.id: mailbox for mailbox in held if isinstance(mailbox, Mailbox)}.values())
 
     def observing(self, seen: "Observed") -> "Snapshot":
         """This snapshot with one reply merged in, as if it had been read."""

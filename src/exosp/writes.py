@@ -4,8 +4,8 @@ What only the cloud can choose stands as a Ref: the name of a Snapshot field, lo
 ``graph`` interprets the first group, ``exchange`` the second. There are no others.
 """
 
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from dataclasses import dataclass, fields
+from typing import Any, Generic, TypeVar
 
 from .snapshot import (
     Address,
@@ -45,6 +45,7 @@ class Ref(Generic[T]):
 APP_ID: Ref[AppId] = Ref("application.app_id")
 APPLICATION: Ref[ApplicationObjectId] = Ref("application.object_id")
 PRINCIPAL: Ref[PrincipalObjectId] = Ref("principal.object_id")
+ENTRY: Ref[PrincipalObjectId] = Ref("entry.object_id")  # known once Exchange holds it
 RESOURCE: Ref[PrincipalObjectId] = Ref("resource.object_id")
 
 
@@ -150,3 +151,26 @@ class SetClientAccess:
 GraphWrite = UpsertApplication | CreatePrincipal | TagPrincipal | AssignRole | AddSecret | RemoveSecret
 ExchangeWrite = NewServicePrincipal | AddMailboxPermission | AddRecipientPermission | SetClientAccess
 Write = GraphWrite | ExchangeWrite
+
+
+def refs(write: Write) -> tuple[Ref[Any], ...]:
+    """The Refs a write stands on, in the order of its fields."""
+    values = (getattr(write, field.name) for field in fields(write))
+    return tuple(value for value in values if isinstance(value, Ref))
+
+
+def as_json(write: Write, seen: Snapshot | None = None) -> dict[str, Any]:
+    """A write as plain data. A Ref shows its value where ``seen`` knows it, else its name in angle brackets."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Ref):
+            known = value.known(seen) if seen is not None else None
+            return f"<{value.field}>" if known is None else known
+        if isinstance(value, RequiredResource):
+            return {"resourceAppId": value.resource, "resourceAccess": [{"id": i, "type": t} for i, t in value.access]}
+        if isinstance(value, tuple):
+            return [plain(item) for item in value]
+        return value
+
+    named = {field.name: plain(getattr(write, field.name)) for field in fields(write)}
+    return {"write": type(write).__name__, **{name: value for name, value in named.items() if value is not None}}

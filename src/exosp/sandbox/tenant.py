@@ -1,5 +1,6 @@
 """One emulated tenant: its clock, faults, directory, Exchange and signing key, and a count of what was asked of it."""
 
+import secrets
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
@@ -19,6 +20,9 @@ class Options:
     speed: float = 1.0
     latency: float = 0.0
     cmdlet_time: float = 0.0
+    cmdlets_at_once: int = 10  # for one identity; Exchange publishes no number
+    mailboxes: int = 0  # more than the tenant file names
+    service_principals: int = 0  # more enterprise applications than the tenant file names
     domain: str = "contoso.onmicrosoft.com"
 
 
@@ -36,19 +40,28 @@ class Ports:
 
 
 class Tenant:
-    """State lives here and services hold a reference, so that a reset replaces everything at once."""
+    """State lives here and services hold a reference, so that a reset replaces everything at once.
+
+    What a client was told at the start outlives a reset: the tenant's id and signing key, the provisioning
+    application's id and secret, the management host's account.
+    """
 
     def __init__(self, options: Options) -> None:
         self.ports = Ports()
+        self.tenant_id = new_id()
+        self.admin_app_id = new_id()
+        self.admin_secret = f"{secrets.token_hex(2)[:3]}8Q~{secrets.token_urlsafe(26)}"
+        self.host_user = "exosp"
+        self.host_password = secrets.token_urlsafe(18)
+        self.signer = Signer(Clock(options.speed), self.tenant_id)
         self.reset(options)
 
     def reset(self, options: Options) -> None:
         self.options = options
         self.clock = Clock(options.speed)
         self.faults = Faults.parse(options.faults, options.seed)
-        self.tenant_id = new_id()
         self.domain = options.domain
-        self.signer = Signer(self.clock, self.tenant_id)
+        self.signer = self.signer.at(self.clock)
         self.directory = Directory(self.clock, self.faults, self.tenant_id, options.domain)
         self.exchange = Exchange(self.clock, self.faults, options.domain, options.seed)
         self.requests: dict[str, Counter[str]] = defaultdict(Counter)

@@ -35,6 +35,12 @@ class Signer:
         self.tenant_id = tenant_id
         self.issuer = f"https://sts.windows.net/{tenant_id}/"
 
+    def at(self, clock: Clock) -> "Signer":
+        """The same key by another clock."""
+        other = Signer(clock, self.tenant_id)
+        other.__dict__ |= {name: self.__dict__[name] for name in ("_key", "key_id") if name in self.__dict__}
+        return other
+
     @cached_property
     def _key(self) -> rsa.RSAPrivateKey:
         return rsa.generate_private_key(public_exponent=65537, key_size=2048)

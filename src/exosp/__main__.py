@@ -1,0 +1,3 @@
+from exosp.cli import main
+
+main()

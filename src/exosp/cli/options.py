@@ -1,0 +1,44 @@
+"""The options that several commands share. Light: Typer reads these when exosp starts."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Format(StrEnum):
+    text = "text"
+    json = "json"
+
+
+PlaybookPath = Annotated[
+    Path, typer.Argument(metavar="PLAYBOOK", help="The playbook, a YAML file.", show_default=False)
+]
+FormatOption = Annotated[Format, typer.Option("--format", help="text for people, json for one document on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say every wait and its reason.")]
+NoColor = Annotated[bool, typer.Option("--no-color", help="No colour (as with NO_COLOR).")]
+NoInput = Annotated[bool, typer.Option("--no-input", help="Never ask, as if there were no terminal.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before writing.")]
+CloudFile = Annotated[
+    Path | None,
+    typer.Option("--cloud-file", help="A cloud file; its hosts are trusted with tokens.", show_default=False),
+]
+OutsideFolder = Annotated[bool, typer.Option("--allow-outside", help="Let save_to lie outside the playbook's folder.")]
+Deadline = Annotated[
+    str, typer.Option("--timeout", metavar="DURATION", help="How long to wait for things to settle, as 90s, 15m or 2h.")
+]
+
+
+def seconds(text: str) -> float:
+    """90s, 15m, 2h or a plain number of seconds."""
+    unit = {"s": 1, "m": 60, "h": 3600}.get(text[-1:].lower())
+    number = text[:-1] if unit else text
+    try:
+        found = float(number) * (unit or 1)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found < 1e7:
+        raise typer.BadParameter(f"{text!r} is no duration; write 90s, 15m or 2h")
+    return found

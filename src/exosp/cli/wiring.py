@@ -1,0 +1,127 @@
+"""Put the parts together for one run: playbook, cloud, sign-in, the three ports, patience. The one place that knows them
+all; it decides nothing."""
+
+import os
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+
+from .. import clouds, playbook, signin
+from ..clouds import Cloud
+from ..errors import UsageError
+from ..exchange import winrm
+from ..exchange.online import Online
+from ..graph import Graph
+from ..mail import PROBES, Reading
+from ..patience import Clock, Patience, WallClock
+from ..snapshot import Protocol, Snapshot
+from ..tenant import Tenant
+from ..vault import EnvFile
+from .screen import Screen
+
+
+def read(path: Path, *, allow_outside: bool) -> playbook.Playbook:
+    return playbook.read(path, os.environ, allow_outside=allow_outside)
+
+
+class Session:
+    """Everything one command needs, opened and closed together. ``tokens`` counts the application's own token requests
+    and ours."""
+
+    def __init__(
+        self,
+        want: playbook.Playbook,
+        screen: Screen,
+        *,
+        cloud_file: Path | None = None,
+        deadline: float = 900.0,
+        environment: Mapping[str, str] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.want = want
+        self.environment = os.environ if environment is None else environment
+        self.cloud = _cloud(want, cloud_file, self.environment)
+        self.tokens = 0
+        self._admin = signin.admin(self.cloud, self.environment, tenant=want.tenant, on_request=self._count)
+        self.graph = Graph(self.cloud, self._admin)
+        target = winrm.target(_remoting(want, self.environment), self.environment, ca=self.cloud.ca)
+        self._remoting = winrm.Winrm(target, self._connect)
+        self.exchange = Online(self._remoting)
+        self.patience = Patience(clock or WallClock(), deadline, screen.waiting)
+        self.vault = EnvFile(want.app.credential.save_to, self._issue)
+        self.tenant = Tenant(self._admin.tenant_id, self.graph, self.exchange, self.vault)
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._remoting.close()
+        self.graph.close()
+
+    def _count(self) -> None:
+        self.tokens += 1
+
+    def _connect(self) -> tuple[str, str]:
+        if not self.want.tenant.lower().endswith((".onmicrosoft.com", ".onmicrosoft.us", ".partner.onmschina.cn")):
+            raise UsageError(
+                f"Connect-ExchangeOnline needs the tenant's initial domain, and the playbook says {self.want.tenant}",
+                where=str(self.want.path),
+                hint="write tenant: <name>.onmicrosoft.com",
+            )
+        return self._admin.exchange_token().reveal(), self.want.tenant
+
+    def consent_link(self, seen: Snapshot) -> str:
+        """Where somebody who may consent does so: the portal's page of the application's permissions."""
+        app = seen.application
+        return self.cloud.consent_page(app.app_id) if app else ""
+
+    def _issue(self, tenant_id: str, client_id: str, client_secret: str) -> None:
+        signin.app_token(self.cloud, tenant_id, client_id, client_secret, on_request=self._count)
+
+    # verify's Logins
+
+    def token(self) -> signin.Token:
+        kept = self.vault.load()
+        if kept is None:
+            raise UsageError(
+                "there is no saved credential to log in with",
+                where=self.want.app.credential.shown,
+                hint="apply makes one; or put the file back",
+            )
+        return signin.app_token(self.cloud, kept.tenant_id, kept.client_id, kept.reveal(), on_request=self._count)
+
+    def login(self, protocol: Protocol, user: str, sender: str, token: signin.Token) -> Reading:
+        probe = PROBES[protocol]
+        return probe(self.cloud.endpoint(protocol), user, token.reveal, ca=self.cloud.ca, sender=sender)
+
+
+def new_run() -> str:
+    """An id for one run: when it began, and enough chance that two never meet."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+
+
+def _cloud(want: playbook.Playbook, cloud_file: Path | None, environment: Mapping[str, str]) -> Cloud:
+    if cloud_file is not None:
+        return clouds.read_file(cloud_file, any_host=True)
+    return clouds.find(environment.get("EXOSP_CLOUD") or want.cloud)
+
+
+def _remoting(want: playbook.Playbook, environment: Mapping[str, str]) -> str:
+    """Where cmdlets run: the environment, then the playbook."""
+    if environment.get("EXOSP_REMOTING"):
+        return environment["EXOSP_REMOTING"]
+    reach = want.exchange
+    if not reach.host:
+        raise UsageError(
+            "nothing says where Exchange's cmdlets run",
+            where=str(reach.place or want.path),
+            hint="set EXOSP_REMOTING=winrm://host:5986/wsman?auth=negotiate, or exchange: {host: …} in the playbook",
+        )
+    query = "&".join(
+        f"{name}={value}" for name, value in (("auth", reach.auth), ("configuration", reach.configuration)) if value
+    )
+    return f"winrm://{reach.host}:{reach.port or 5986}{reach.path or '/wsman'}" + (f"?{query}" if query else "")

@@ -1,0 +1,159 @@
+"""The one place that waits. Three policies, one clock, one deadline a run; tenacity counts and spaces the tries.
+
+transport    a request that got no answer, or was told to come back: seconds
+settle       a thing made a moment ago that has not replicated, a new secret, Exchange not knowing it yet: minutes
+propagation  a grant that logins do not honour yet: up to hours, only as long as the user asked for
+
+Nothing else in exosp sleeps or repeats a request: the SDKs' own retries are off, so that no two layers multiply.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar, cast
+
+from tenacity import RetryCallState, Retrying, retry_if_exception, retry_if_result
+from tenacity.wait import wait_base, wait_exponential, wait_random
+
+from .errors import DidNotSettle, Error, NotYetVisible, Throttled, Unreachable
+
+T = TypeVar("T")
+P = TypeVar("P")
+
+TRANSPORT_TRIES = 6
+RETRY_AFTER_CAP = 300.0  # seconds; a service that asks for more is answered with an error that says so
+
+
+class Clock(Protocol):
+    """Seconds, and a way to let them pass."""
+
+    def now(self) -> float: ...
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+class WallClock:
+    def now(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+class _ServiceSays(wait_base):
+    """Retry-After where the service named one, else growing pauses."""
+
+    def __init__(self) -> None:
+        self._growing = wait_exponential(multiplier=0.5, max=30) + wait_random(0, 0.5)
+
+    def __call__(self, retry_state: RetryCallState) -> float:
+        fault = retry_state.outcome.exception() if retry_state.outcome else None
+        if isinstance(fault, Throttled) and fault.after is not None:
+            return fault.after
+        return float(self._growing(retry_state))
+
+
+def _repeatable(fault: BaseException) -> bool:
+    if isinstance(fault, Throttled):
+        return fault.after is None or fault.after <= RETRY_AFTER_CAP
+    return isinstance(fault, Unreachable) and fault.transient
+
+
+class Patience:
+    """``deadline``: seconds that all waiting for things to settle may take in one run. ``tell(why, seconds)`` is called
+    before each pause."""
+
+    def __init__(
+        self, clock: Clock, deadline: float = 900.0, tell: Callable[[str, float], None] = lambda why, seconds: None
+    ) -> None:
+        self.clock = clock
+        self._ends = clock.now() + deadline
+        self._deadline = deadline
+        self._tell = tell
+
+    def _before_sleep(self, why: str) -> Callable[[RetryCallState], None]:
+        def tell(state: RetryCallState) -> None:
+            fault = state.outcome.exception() if state.outcome else None
+            seconds = state.next_action.sleep if state.next_action else 0.0
+            self._tell(why or (fault.what if isinstance(fault, Error) else "waiting"), float(seconds))
+
+        return tell
+
+    def _late(self, state: RetryCallState) -> bool:
+        """Whether the next pause would end past the run's deadline."""
+        return self.clock.now() + state.upcoming_sleep > self._ends
+
+    def transport(self, call: Callable[..., T], *args: Any, idempotent: bool = True) -> T:
+        """Call until it gets an answer. Throttling is always repeated; a lost answer only where a repeat does no harm."""
+
+        def again(fault: BaseException) -> bool:
+            if isinstance(fault, Unreachable) and fault.may_have_happened and not idempotent:
+                return False
+            return _repeatable(fault)
+
+        retrying = Retrying(
+            retry=retry_if_exception(again),
+            wait=_ServiceSays(),
+            stop=lambda state: state.attempt_number >= TRANSPORT_TRIES or self._late(state),
+            sleep=self.clock.sleep,
+            before_sleep=self._before_sleep(""),
+            reraise=True,
+        )
+        return retrying(call, *args)
+
+    def reading(self, port: P) -> P:
+        """The same port, each of its reads under the transport policy. ``send`` and ``save`` pass through untouched:
+        who writes must look before repeating."""
+        return cast(P, _Patient(port, self))
+
+    def settle(self, call: Callable[[], T], *, why: str = "", until: Callable[[T], bool] = lambda _: True) -> T:
+        """Call until the answer satisfies ``until`` and is no NotYetVisible. Raises DidNotSettle at the deadline, with
+        the last refusal; returns the last answer if that was never good enough."""
+        retrying = Retrying(
+            retry=retry_if_exception(lambda fault: isinstance(fault, NotYetVisible))
+            | retry_if_result(lambda answer: not until(answer)),
+            wait=wait_exponential(multiplier=0.5, max=20),
+            stop=self._late,
+            sleep=self.clock.sleep,
+            before_sleep=self._before_sleep(why),
+            retry_error_callback=_last,
+        )
+        try:
+            return retrying(call)
+        except NotYetVisible as fault:
+            raise DidNotSettle(
+                f"{fault.what}; still so after {self._deadline:.0f} s of waiting",
+                where=fault.where,
+                hint="replication has no promised time: run the same command again later, it goes on from here",
+            ) from fault
+
+    def propagation(self, call: Callable[[], T], *, wait: float, until: Callable[[T], bool], why: str) -> T:
+        """Call with growing pauses for at most ``wait`` seconds; the last answer either way. The pauses grow fast since
+        failing logins may keep Exchange's cache alive (RBAC for Applications article)."""
+        ends = self.clock.now() + wait
+        retrying = Retrying(
+            retry=retry_if_result(lambda answer: not until(answer)),
+            wait=wait_exponential(multiplier=2, max=600),
+            stop=lambda state: self.clock.now() + state.upcoming_sleep > ends,
+            sleep=self.clock.sleep,
+            before_sleep=self._before_sleep(why),
+            retry_error_callback=_last,
+        )
+        return retrying(call)
+
+
+def _last(state: RetryCallState) -> Any:
+    """What tenacity gives up with: the last answer, or its exception."""
+    assert state.outcome is not None
+    return state.outcome.result()
+
+
+class _Patient:
+    def __init__(self, port: object, patience: Patience) -> None:
+        self._port = port
+        self._patience = patience
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._port, name)
+        if not callable(found) or name in ("send", "save", "check"):
+            return found
+        return lambda *args: self._patience.transport(found, *args)

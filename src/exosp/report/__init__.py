@@ -1,0 +1,1 @@
+"""Objects in, text out. Nothing here prints, reads or decides; ``cli`` does the printing."""

@@ -1,0 +1,96 @@
+"""The JSON documents, one function a command; their shapes are the contract with pipelines."""
+
+from typing import Any
+
+from ..clouds import Cloud
+from ..converge import Applied, Outcome, Refused, Result, Skipped
+from ..errors import Error, PlaybookError
+from ..plan import Plan, change_json
+from ..snapshot import Snapshot
+from ..verify import Proof, Verdict
+
+
+def head(command: str, cloud: Cloud | None, tenant: str, version: str) -> dict[str, Any]:
+    """What every document begins with; ``emulated`` only where it is true."""
+    found: dict[str, Any] = {
+        "schema": f"exosp/{command}/1",
+        "cloud": cloud.name if cloud else None,
+        "tenant": tenant,
+        "version": version,
+    }
+    if cloud is not None and cloud.emulated:
+        found["emulated"] = True
+    return found
+
+
+def plan(found: Plan, seen: Snapshot) -> dict[str, Any]:
+    return found.as_json(seen)
+
+
+def apply(result: Result, run: str, tokens: int, consent: str) -> dict[str, Any]:
+    shown = result.plan.as_json(result.seen)
+    outcomes = {id(change): outcome for change, outcome in result.outcomes}
+    shown["changes"] = [
+        {**change_json(change, result.seen), **_outcome(_of(change, result, outcomes))}
+        for change in result.plan.changes
+    ]
+    shown["converged"] = result.rest.empty and not result.rest.refused
+    shown["requests"] = {**result.requests, "token": tokens}
+    shown["run"] = run
+    if consent:
+        shown["consent"] = consent
+    return shown
+
+
+def _of(change: Any, result: Result, known: dict[int, Outcome]) -> Outcome | None:
+    if id(change) in known:
+        return known[id(change)]
+    return next((outcome for other, outcome in result.outcomes if other.same_as(change)), None)
+
+
+def _outcome(outcome: Outcome | None) -> dict[str, Any]:
+    match outcome:
+        case Applied(found):
+            return {"outcome": "applied", **({"found": True} if found else {})}
+        case Skipped(reason, others_turn):
+            return {"outcome": "waiting-for-somebody" if others_turn else "skipped", "reason": reason}
+        case Refused(error):
+            return {"outcome": "failed", "error": fault(error)}
+        case None:
+            return {"outcome": "not-reached"}
+
+
+def fault(error: Error) -> dict[str, Any]:
+    found: dict[str, Any] = {"what": error.what, "where": error.where, "hint": error.hint}
+    if isinstance(error, PlaybookError):
+        found["faults"] = [{"line": f.line, "column": f.column, "what": f.what, "hint": f.hint} for f in error.faults]
+    return found
+
+
+def verify(verdict: Verdict) -> dict[str, Any]:
+    claims = verdict.claims
+    return {
+        "converged": verdict.converged,
+        "plan": verdict.plan.as_json(verdict.seen),
+        "token": {
+            **{name: claims.get(name) for name in ("aud", "tid", "appid", "oid", "roles")},
+            "expires": verdict.expires.isoformat() if verdict.expires else None,
+            "faults": list(verdict.token_faults),
+        },
+        "probes": [_proof(proof) for proof in verdict.proofs],
+    }
+
+
+def _proof(proof: Proof) -> dict[str, Any]:
+    return {
+        "mailbox": proof.probe.mailbox,
+        "protocol": proof.probe.protocol,
+        "expect": proof.probe.expect,
+        "user": proof.probe.user,
+        "stage": proof.stage,
+        "ok": proof.ok,
+        "proof": proof.proof,
+        "server": proof.server,
+        "cause": proof.cause,
+        "fix": proof.fix,
+    }

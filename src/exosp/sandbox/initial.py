@@ -1,0 +1,159 @@
+"""What a tenant holds when it starts: the default one, or a YAML file of this form (every key optional)::
+
+    smtp_auth_disabled: true          # the tenant's own switch; true as in tenants made since January 2020
+    admin:                            # the application that AZURE_* names
+      graph_roles: [Application.ReadWrite.OwnedBy, AppRoleAssignment.ReadWrite.All, Application.Read.All]
+      exchange_roles: [Exchange.ManageAsApp]
+      directory_roles: [Exchange Administrator]
+    mailboxes:
+      - support@contoso.com
+      - {address: desk@contoso.com, kind: SharedMailbox, upn: d1@contoso.onmicrosoft.com, aliases: [help@contoso.com],
+         name: Help Desk, soft_deleted: false, imap: true, pop: true, smtp_auth_disabled: null}
+    applications:
+      - {name: CRM, unique_name: null, roles: [IMAP.AccessAsApp], graph_roles: [], exchange: right, full_access: [desk@contoso.com]}
+
+``kind``: UserMailbox, SharedMailbox, GroupMailbox, MailUser. ``exchange``: right (registered with the enterprise
+application's object id), application (with the application's own, the classic mistake), none.
+"""
+
+from typing import Any
+
+import yaml
+
+from . import catalog
+from .directory import Entity, digest
+from .tenant import Tenant
+
+# Least privilege of a whole apply (FACTS §6: POST applications and servicePrincipals; appRoleAssignedTo; EXO app-only).
+ADMIN = {
+    "graph_roles": ["Application.ReadWrite.OwnedBy", "AppRoleAssignment.ReadWrite.All", "Application.Read.All"],
+    "exchange_roles": ["Exchange.ManageAsApp"],
+    "directory_roles": ["Exchange Administrator"],
+}
+DEFAULT: dict[str, Any] = {
+    "mailboxes": ["support@contoso.com", "sales@contoso.com", "private@contoso.com"],
+}
+_MAILBOX = {"address", "kind", "upn", "aliases", "name", "soft_deleted", "imap", "pop", "smtp_auth_disabled"}
+_APPLICATION = {"name", "unique_name", "roles", "graph_roles", "exchange", "full_access"}
+_KINDS = ("UserMailbox", "SharedMailbox", "GroupMailbox", "MailUser")
+
+
+class TenantFileFault(ValueError):
+    """What is wrong with a tenant file, in one sentence."""
+
+
+def parse(text: str) -> dict[str, Any]:
+    """A tenant file's content. Raises TenantFileFault."""
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as fault:
+        raise TenantFileFault(f"not YAML: {' '.join(str(fault).split())}") from None
+    return check(data)
+
+
+def check(data: Any) -> dict[str, Any]:
+    """The same data, its keys known. Raises TenantFileFault."""
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise TenantFileFault("a tenant file is a mapping")
+    _known("the tenant file", data, {"smtp_auth_disabled", "admin", "mailboxes", "applications"})
+    _known("admin", data.get("admin") or {}, set(ADMIN))
+    for item in data.get("mailboxes") or []:
+        if isinstance(item, dict):
+            _known("a mailbox", item, _MAILBOX)
+        address = item.get("address") if isinstance(item, dict) else item
+        if not isinstance(address, str) or "@" not in address:
+            raise TenantFileFault(f"{address!r} is no mailbox address")
+        if isinstance(item, dict) and item.get("kind", "UserMailbox") not in _KINDS:
+            raise TenantFileFault(f"no mailbox kind {item['kind']!r}; there are: {', '.join(_KINDS)}")
+    for item in data.get("applications") or []:
+        if not isinstance(item, dict) or not isinstance(item.get("name"), str):
+            raise TenantFileFault("an application is a mapping with a name")
+        _known(f"application {item['name']}", item, _APPLICATION)
+        if item.get("exchange", "none") not in ("right", "application", "none"):
+            raise TenantFileFault("exchange is right, application or none")
+    return data
+
+
+def _known(where: str, data: Any, keys: set[str]) -> None:
+    if not isinstance(data, dict):
+        raise TenantFileFault(f"{where} is a mapping")
+    strange = sorted(str(key) for key in set(data) - keys)
+    if strange:
+        raise TenantFileFault(f"{where} knows no {', '.join(strange)}; there are: {', '.join(sorted(keys))}")
+
+
+def furnish(tenant: Tenant, data: dict[str, Any] | None = None) -> None:
+    """Fill a tenant that was just reset. Everything is long since replicated and in force."""
+    content = DEFAULT if data is None else data
+    catalog.install(tenant.directory)
+    _admin(tenant, ADMIN | (content.get("admin") or {}))
+    if "smtp_auth_disabled" in content:
+        tenant.exchange.transport_config["SmtpClientAuthenticationDisabled"] = bool(content["smtp_auth_disabled"])
+    for item in content.get("mailboxes", DEFAULT["mailboxes"]):
+        _mailbox(tenant, {"address": item} if isinstance(item, str) else item)
+    for number in range(tenant.options.mailboxes):
+        _mailbox(tenant, {"address": f"box{number:05d}@contoso.com"})
+    catalog.add_service_principals(tenant.directory, tenant.options.service_principals, tenant.options.seed)
+    for item in content.get("applications") or []:
+        _application(tenant, item)
+
+
+def _admin(tenant: Tenant, rights: dict[str, Any]) -> None:
+    application, principal = catalog.add_application(
+        tenant.directory,
+        "Provisioning",
+        app_id=tenant.admin_app_id,
+        graph_roles=tuple(rights["graph_roles"]),
+        exchange_roles=tuple(rights["exchange_roles"]),
+    )
+    assert principal is not None
+    tenant.directory.directory_roles[principal.id] = set(rights["directory_roles"])
+    catalog.add_secret(tenant.directory, application, "provisioning")
+    row = application.properties["passwordCredentials"][0]
+    row["hint"] = tenant.admin_secret[:3]
+    application.secrets[row["keyId"]] = digest(tenant.admin_secret)
+
+
+def _mailbox(tenant: Tenant, item: dict[str, Any]) -> None:
+    switches = {
+        "ImapEnabled": item.get("imap", True),
+        "PopEnabled": item.get("pop", True),
+        "SmtpClientAuthenticationDisabled": item.get("smtp_auth_disabled"),
+    }
+    mailbox = tenant.exchange.add_mailbox(
+        item["address"],
+        kind=item.get("kind", "UserMailbox"),
+        upn=item.get("upn"),
+        aliases=tuple(item.get("aliases") or ()),
+        display_name=item.get("name"),
+        soft_deleted=bool(item.get("soft_deleted", False)),
+        **switches,
+    )
+    text = (
+        f"From: Contoso IT <it@contoso.com>\r\nTo: {item['address']}\r\nSubject: Welcome to your mailbox\r\n"
+        f"Message-ID: <welcome-{mailbox.properties['Guid']}@contoso.com>\r\nDate: Mon, 05 Jan 2026 09:00:00 +0000\r\n\r\n"
+        "This mailbox lives in an emulated tenant.\r\n"
+    )
+    mailbox.messages.append({"uid": 1, "raw": text.encode()})
+
+
+def _application(tenant: Tenant, item: dict[str, Any]) -> None:
+    application, principal = catalog.add_application(
+        tenant.directory,
+        item["name"],
+        unique_name=item.get("unique_name"),
+        exchange_roles=tuple(item.get("roles") or ()),
+        graph_roles=tuple(item.get("graph_roles") or ()),
+    )
+    assert principal is not None
+    if item.get("exchange", "none") == "none":
+        return
+    holder: Entity = principal if item["exchange"] == "right" else application
+    entry = tenant.exchange.add_service_principal(str(application.properties["appId"]), holder.id, item["name"])
+    for address in item.get("full_access") or []:
+        mailbox = tenant.exchange.by_address(address)
+        if mailbox is None:
+            raise TenantFileFault(f"application {item['name']}: no mailbox {address}")
+        tenant.exchange.add_permission(mailbox, entry)

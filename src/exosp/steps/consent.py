@@ -1,0 +1,35 @@
+"""Admin consent: the app role assignments that a token's ``roles`` come from.
+
+Role ids are looked up by value on the tenant's own resource principal: clouds differ (ScubaGear, GCC High).
+Source: learn.microsoft.com/graph/api/serviceprincipal-post-approleassignedto.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from ..plan import Change, Drift, Refusal
+from ..playbook import Playbook
+from ..snapshot import Snapshot
+from ..tenant import Tenant
+from ..writes import PRINCIPAL, RESOURCE, AssignRole
+from .application import ROLE_OF
+
+
+def observe(want: Playbook, tenant: Tenant, seen: Snapshot) -> Snapshot:
+    if seen.principal is None:
+        return seen
+    return replace(seen, assignments=tenant.directory.assignments(seen.principal.object_id))
+
+
+def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
+    if seen.resource is None:
+        return
+    held = {row.role for row in seen.assignments if row.resource == seen.resource.object_id}
+    for protocol in want.needed():
+        value = ROLE_OF[protocol]
+        role = seen.resource.roles.get(value)
+        if role is not None and role not in held:
+            yield Change(
+                "consent", "consent", value, None, {"role": value, "resource": "Office 365 Exchange Online"},
+                (AssignRole(PRINCIPAL, RESOURCE, role, value),), f"{protocol.upper()} tokens need the role {value}",
+            )  # fmt: skip

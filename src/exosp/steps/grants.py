@@ -1,0 +1,131 @@
+"""Who may open which mailbox: FullAccess for the application, and SendAs where the playbook asks for it.
+
+AutoMapping is off: it means nothing for a service principal. Whose SendAs counts is disputed (Microsoft's page: the
+application's; Notifuse#250: the mailbox that signs in), so the playbook says: ``send_as: {from, by: app|mailbox}``.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from ..errors import Fault, PlaybookError
+from ..plan import Change, Drift, Refusal
+from ..playbook import Box, Playbook
+from ..snapshot import Address, Mailbox, MailboxId, NoMailbox, Snapshot
+from ..tenant import Tenant
+from ..writes import ENTRY, AddMailboxPermission, AddRecipientPermission
+
+WHY_NOT = {
+    "absent": ("no mailbox has this address", "check the spelling; a new mailbox can take some minutes to show"),
+    "ambiguous": ("several recipients answer to this address", "name the mailbox by its primary address"),
+    "mail-user": (
+        "it is only a mail user: its mailbox is on premises or elsewhere",
+        "Exchange Online cannot grant access to it; migrate the mailbox or drop it from the playbook",
+    ),
+    "soft-deleted": ("the mailbox is soft-deleted", "restore it, or drop it from the playbook"),
+    "group": (
+        "it is a Microsoft 365 group's mailbox",
+        "IMAP, POP and SMTP logins do not open group mailboxes; use a shared mailbox",
+    ),
+    "unreadable": ("it could not be read", "see the detail; run again when Exchange answers"),
+}
+
+
+def observe(want: Playbook, tenant: Tenant, seen: Snapshot) -> Snapshot:
+    asked = dict.fromkeys(box.address for box in want.boxes)
+    asked |= dict.fromkeys(box.send_as.sender for box in want.boxes if box.send_as)
+    seen = replace(seen, mailboxes=tenant.exchange.mailboxes(tuple(asked)))
+    if seen.application is None or not seen.entries:
+        return seen
+    boxes = seen.found(box.address for box in want.boxes)
+    seen = replace(seen, permissions=tenant.exchange.permissions(boxes))
+    senders = seen.found(box.send_as.sender for box in want.boxes if box.send_as)
+    if senders:
+        seen = replace(seen, recipient_permissions=tenant.exchange.recipient_permissions(senders))
+    return seen
+
+
+def trustee_forms(seen: Snapshot) -> frozenset[str]:
+    """Every text by which a permission row may name our application, lower case."""
+    forms: set[str] = set()
+    if seen.principal is not None:
+        forms.add(seen.principal.object_id.lower())
+        for entry in seen.entries:
+            if entry.app_id.lower() == seen.principal.app_id.lower():
+                forms |= entry.forms
+    return frozenset(forms)
+
+
+def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
+    _refuse_aliases(want, seen)
+    ours = trustee_forms(seen)
+    for box in want.boxes:
+        mailbox = seen.mailboxes.get(box.address)
+        if not isinstance(mailbox, Mailbox):
+            yield _refusal(box, mailbox, box.address)
+            continue
+        rows = [row for row in seen.permissions if row.mailbox == mailbox.id and row.user in ours]
+        if any(row.deny for row in rows):
+            yield Refusal(
+                "grants", mailbox.address, "a deny entry for the application stands on this mailbox, and deny wins",
+                "find out who set it; Remove-MailboxPermission -Deny removes it", str(box.place),
+            )  # fmt: skip
+        elif not any("fullaccess" in {right.lower() for right in row.rights} for row in rows):
+            before = sorted({right for row in rows for right in row.rights})
+            yield Change(
+                "grants", "grant", mailbox.address, {"rights": before} if before else None,
+                {"rights": ["FullAccess"], "login": mailbox.login},
+                (AddMailboxPermission(mailbox.id, mailbox.address, ENTRY),),
+                "the application may not open this mailbox",
+            )  # fmt: skip
+        if box.send_as is not None:
+            yield from _send_as(box, mailbox, seen, ours)
+
+
+def _send_as(box: Box, mailbox: Mailbox, seen: Snapshot, ours: frozenset[str]) -> Iterator[Change | Refusal]:
+    wish = box.send_as
+    assert wish is not None
+    sender = seen.mailboxes.get(wish.sender)
+    if not isinstance(sender, Mailbox):
+        yield _refusal(box, sender, wish.sender)
+        return
+    forms = ours if wish.by == "app" else mailbox.forms | mailbox.addresses
+    rows = [row for row in seen.recipient_permissions if row.mailbox == sender.id and row.trustee in forms]
+    if any(row.deny for row in rows):
+        yield Refusal(
+            "grants", sender.address, "a deny entry for SendAs stands on this mailbox, and deny wins",
+            "find out who set it; Remove-RecipientPermission -Deny removes it", str(wish.place),
+        )  # fmt: skip
+    elif not rows:
+        by = "the application" if wish.by == "app" else mailbox.address
+        trustee = ENTRY if wish.by == "app" else mailbox.id
+        yield Change(
+            "grants", "grant", f"{sender.address} (SendAs by {by})", None, {"rights": ["SendAs"], "trustee": by},
+            (AddRecipientPermission(sender.id, sender.address, trustee, "" if wish.by == "app" else mailbox.address),),
+            f"{mailbox.address} sends as {sender.address}",
+        )  # fmt: skip
+
+
+def _refusal(box: Box, found: NoMailbox | None, address: Address) -> Refusal:
+    what, hint = WHY_NOT[found.reason if found else "absent"]
+    detail = f" ({found.detail})" if found and found.detail else ""
+    return Refusal("grants", address, what + detail, hint, str(box.place))
+
+
+def _refuse_aliases(want: Playbook, seen: Snapshot) -> None:
+    """Two addresses of one mailbox are a mistake that only the tenant can show."""
+    first: dict[MailboxId, Box] = {}
+    faults = []
+    for box in want.boxes:
+        mailbox = seen.mailboxes.get(box.address)
+        if isinstance(mailbox, Mailbox):
+            other = first.setdefault(mailbox.id, box)
+            if other is not box:
+                faults.append(
+                    Fault(
+                        box.place.line, box.place.column,
+                        f"{box.address} is the same mailbox as {other.address} on line {other.place.line}",
+                        f"keep one of them; the mailbox's primary address is {mailbox.address}",
+                    )
+                )  # fmt: skip
+    if faults:
+        raise PlaybookError(str(want.path), faults)
