@@ -1,0 +1,47 @@
+"""The sandbox and desks that tests share."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from desk import QUICKSTART, Desk
+from exosp.sandbox.server import Running
+from exosp.sandbox.tenant import Options
+
+
+@pytest.fixture(scope="session")
+def _running() -> Iterator[Running]:
+    with Running(Options(faults="none")) as running:
+        yield running
+
+
+@pytest.fixture
+def desk(_running: Running, tmp_path: Path) -> Desk:
+    """The quickstart on a tenant without faults."""
+    _running.reset(seed=1, faults="none", mailboxes=0, service_principals=0)
+    (tmp_path / "playbook.yaml").write_text(QUICKSTART.read_text(encoding="utf-8"), encoding="utf-8")
+    return Desk(tmp_path, _running)
+
+
+@pytest.fixture
+def unkind(_running: Running, tmp_path: Path) -> Callable[..., Desk]:
+    """A desk on a tenant with these faults, or this content."""
+
+    def make(faults: str = "default", seed: int = 1, content: dict[str, Any] | None = None, **options: Any) -> Desk:
+        _running.sandbox._content = content
+        _running.reset(seed=seed, faults=faults, **({"mailboxes": 0, "service_principals": 0} | options))
+        _running.sandbox._content = None
+        (tmp_path / "playbook.yaml").write_text(QUICKSTART.read_text(encoding="utf-8"), encoding="utf-8")
+        return Desk(tmp_path, _running)
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def _no_foreign_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the caller's machine sets must not reach a test."""
+    for name in [name for name in os.environ if name.startswith(("AZURE_", "EXOSP_"))]:
+        monkeypatch.delenv(name)

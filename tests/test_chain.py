@@ -1,0 +1,317 @@
+"""The chain on the embedded tenant: the laws, the proof, and what each mistake comes to."""
+
+import stat
+from collections.abc import Callable
+
+import pytest
+
+from desk import Desk
+from exosp.converge import Applied, Refused, Skipped
+from exosp.errors import CloudError, PlaybookError
+
+ROLES = {"IMAP.AccessAsApp", "POP.AccessAsApp", "SMTP.SendAsApp"}
+
+
+def test_the_quickstart_ends_in_working_logins(desk: Desk) -> None:
+    """From an empty tenant, apply and verify end in four logins that work and one that is refused."""
+    result = desk.apply()
+    assert [type(outcome) for _, outcome in result.outcomes] == [Applied] * len(result.plan.changes)
+    assert result.rest.empty
+    verdict = desk.verify(negative=("private@contoso.com",))
+    assert verdict.proven
+    assert [(p.probe.mailbox, p.probe.protocol, p.proof) for p in verdict.proofs] == [
+        ("support@contoso.com", "imap", "opened"),
+        ("support@contoso.com", "pop", "opened"),
+        ("support@contoso.com", "smtp", "accepted"),
+        ("sales@contoso.com", "imap", "opened"),
+        ("private@contoso.com", "imap", "refused"),
+    ]
+    assert set(verdict.claims["roles"]) == ROLES
+
+
+def test_the_tenant_holds_what_was_asked_for_and_no_more(desk: Desk) -> None:
+    """One single-tenant application; Exchange has the enterprise application's object ID; rights on two mailboxes only."""
+    desk.apply()
+    state = desk.state()
+    [app] = desk.applications()
+    [principal] = [p for p in state["servicePrincipals"] if p["appId"] == app["appId"]]
+    [entry] = state["exchange"]["servicePrincipals"]
+    assert app["signInAudience"] == "AzureADMyOrg"
+    assert app["uniqueName"] == "exosp-support-desk"
+    assert "WindowsAzureActiveDirectoryIntegratedApp" in principal["tags"]
+    assert (entry["AppId"], entry["ObjectId"]) == (app["appId"], principal["id"])
+    assert entry["ObjectId"] != app["id"]
+    granted = [row for row in state["exchange"]["mailboxPermissions"] if row["User"] != "NT AUTHORITY\\SELF"]
+    named = {box["ExternalDirectoryObjectId"]: box["PrimarySmtpAddress"] for box in state["exchange"]["casMailboxes"]}
+    assert {named[row["Identity"]] for row in granted} == {"support@contoso.com", "sales@contoso.com"}
+    smtp = {b["PrimarySmtpAddress"]: b["SmtpClientAuthenticationDisabled"] for b in state["exchange"]["casMailboxes"]}
+    assert smtp == {"support@contoso.com": False, "sales@contoso.com": None, "private@contoso.com": None}
+    assert state["exchange"]["transportConfig"]["SmtpClientAuthenticationDisabled"] is True
+
+
+def test_plan_after_apply_is_empty_and_a_second_apply_writes_nothing(desk: Desk) -> None:
+    """The law, and its price: at most six Graph requests."""
+    desk.apply()
+    before, state = desk.requests(), desk.state()
+    result = desk.apply()
+    assert result.plan.empty
+    assert not result.plan.refused
+    after = desk.requests()
+    asked = {name: n - before["graph"].get(name, 0) for name, n in after["graph"].items()}
+    assert sum(asked.values()) <= 6
+    assert not [name for name, n in asked.items() if n and not name.startswith("GET ")]
+    cmdlets = {name: n - before["remoting"].get(name, 0) for name, n in after["remoting"].items()}
+    assert not [name for name, n in cmdlets.items() if n and name.split("-")[0] not in ("Get", "Connect", "Disconnect")]
+    assert {k: v for k, v in desk.state().items() if k != "now"} == {k: v for k, v in state.items() if k != "now"}
+
+
+def test_planning_twice_gives_the_same_digest(desk: Desk) -> None:
+    """A plan is a value: nothing of time or chance is in it."""
+    assert desk.look()[1].digest == desk.look()[1].digest
+
+
+def test_another_tenant_state_gives_another_digest(desk: Desk) -> None:
+    """A digest that never changed would prove nothing."""
+    first = desk.look()[1].digest
+    desk.apply()
+    desk.write(
+        desk.playbook.read_text().replace("  - support@contoso.com", "  - support@contoso.com\n  - private@contoso.com")
+    )
+    assert desk.look()[1].digest != first
+
+
+def test_the_secret_is_in_its_file_and_nowhere_else(desk: Desk) -> None:
+    """0600, the documented variables; no repr of what apply or verify return shows it."""
+    result = desk.apply()
+    verdict = desk.verify()
+    assert stat.S_IMODE(desk.credential.stat().st_mode) == 0o600
+    values = dict(line.split("=", 1) for line in desk.credential.read_text().splitlines() if "=" in line)
+    assert set(values) == {"EXOSP_APP_TENANT_ID", "EXOSP_APP_CLIENT_ID", "EXOSP_APP_CLIENT_SECRET"}
+    secret = values["EXOSP_APP_CLIENT_SECRET"].strip("'\"")
+    assert len(secret) > 30
+    assert secret not in repr(result)
+    assert secret not in repr(verdict)
+    assert secret not in repr(desk.events)
+    assert secret not in str(desk.state())
+
+
+@pytest.mark.parametrize("seed", range(1, 9))
+def test_default_faults_are_waited_out(unkind: Callable[..., Desk], seed: int) -> None:
+    """With lag, small pages, a 429 and a lost reply, the same end state: one application, one secret."""
+    desk = unkind("default", seed)
+    result = desk.apply()
+    assert all(isinstance(outcome, Applied) for _, outcome in result.outcomes)
+    assert desk.verify(negative=("private@contoso.com",)).proven
+    [app] = desk.applications()
+    assert len(app["passwordCredentials"]) == 1
+    assert len([p for p in desk.state()["servicePrincipals"] if p["appId"] == app["appId"]]) == 1
+    assert desk.look()[1].empty
+
+
+def test_a_fresh_grant_is_too_early_and_not_wrong(unkind: Callable[..., Desk]) -> None:
+    """Where everything is set right and Exchange lags, verify without --wait says so, and with it is patient."""
+    desk = unkind("none,grant-lag=3600")
+    desk.apply()
+    verdict = desk.verify(wait=0.0)
+    assert {p.proof for p in verdict.proofs} == {"too-early"}
+    assert not verdict.proven
+    assert desk.verify(wait=4 * 3600.0).proven
+
+
+def test_role_ids_are_looked_up(unkind: Callable[..., Desk]) -> None:
+    """In a cloud with other role ids the same playbook works."""
+    desk = unkind("none,role-ids=2")
+    desk.apply()
+    assert desk.verify().proven
+
+
+@pytest.mark.parametrize("form", [0, 1, 2])
+def test_a_grant_is_recognised_in_every_form_a_row_may_name_it(unkind: Callable[..., Desk], form: int) -> None:
+    """ObjectId, display name or SID: the second plan is empty either way."""
+    desk = unkind(f"none,permission-user={form}")
+    desk.apply()
+    assert desk.look()[1].empty
+
+
+def test_an_unknown_identity_that_returns_every_row_misleads_nobody(unkind: Callable[..., Desk]) -> None:
+    """Get-* answering an unknown identity with everything: same result."""
+    desk = unkind("none,unknown-identity=0")
+    text = desk.playbook.read_text().replace(
+        "  - support@contoso.com", "  - support@contoso.com\n  - nobody@contoso.com"
+    )
+    desk.write(text)
+    result = desk.apply()
+    assert [r.target for r in result.plan.refused] == ["nobody@contoso.com"]
+    assert desk.verify().plan.refused[0].target == "nobody@contoso.com"
+    granted = [row for row in desk.state()["exchange"]["mailboxPermissions"] if row["User"] != "NT AUTHORITY\\SELF"]
+    assert len(granted) == 2
+
+
+def test_a_missing_mailbox_is_named_and_the_others_are_done(desk: Desk) -> None:
+    """One bad address does not stop the rest."""
+    text = desk.playbook.read_text().replace(
+        "  - support@contoso.com", "  - nobody@contoso.com\n  - support@contoso.com"
+    )
+    desk.write(text)
+    result = desk.apply()
+    assert [r.target for r in result.plan.refused] == ["nobody@contoso.com"]
+    assert result.failed
+    assert all(isinstance(outcome, Applied) for _, outcome in result.outcomes)
+
+
+KINDS = {
+    "mailboxes": [
+        "support@contoso.com",
+        {"address": "sales@contoso.com", "aliases": ["shop@contoso.com"]},
+        {"address": "onprem@contoso.com", "kind": "MailUser"},
+        {"address": "team@contoso.com", "kind": "GroupMailbox"},
+        {"address": "gone@contoso.com", "soft_deleted": True},
+        {"address": "desk@contoso.com", "kind": "SharedMailbox"},
+        {"address": "ann@contoso.com", "upn": "a.smith@contoso.onmicrosoft.com"},
+    ]
+}
+
+
+def test_each_kind_of_mailbox_has_its_named_outcome(unkind: Callable[..., Desk]) -> None:
+    """On-premises, group and soft-deleted are refused by name; shared and differing UPN work."""
+    desk = unkind("none", content=KINDS)
+    names = ["onprem", "team", "gone", "desk", "ann"]
+    desk.write(desk.playbook.read_text().replace(
+        "  - support@contoso.com", "\n".join(["  - support@contoso.com", *(f"  - {n}@contoso.com" for n in names)])
+    ))  # fmt: skip
+    result = desk.apply()
+    said = {r.target: r.what for r in result.plan.refused}
+    assert set(said) == {"onprem@contoso.com", "team@contoso.com", "gone@contoso.com"}
+    assert "on premises" in said["onprem@contoso.com"]
+    assert "group" in said["team@contoso.com"]
+    assert "soft-deleted" in said["gone@contoso.com"]
+    proofs = {(p.probe.mailbox, p.probe.protocol): p for p in desk.verify().proofs}
+    assert proofs["desk@contoso.com", "imap"].ok
+    assert proofs["ann@contoso.com", "imap"].ok
+    assert proofs["ann@contoso.com", "imap"].probe.user == "a.smith@contoso.onmicrosoft.com"
+
+
+def test_two_addresses_of_one_mailbox_are_a_fault_of_the_playbook(unkind: Callable[..., Desk]) -> None:
+    """Only the tenant can show it; nothing is written."""
+    desk = unkind("none", content=KINDS)
+    desk.write(
+        desk.playbook.read_text().replace("  - support@contoso.com", "  - support@contoso.com\n  - shop@contoso.com")
+    )
+    with pytest.raises(PlaybookError) as caught:
+        desk.apply()
+    assert "same mailbox" in caught.value.faults[0].what
+    assert desk.applications() == []
+
+
+def test_the_wrong_object_id_is_named_for_what_it_is(unkind: Callable[..., Desk]) -> None:
+    """An entry with the application's own object ID is refused with its reason, and no second entry is made."""
+    desk = unkind("none,object-id-check=0", content={"applications": [
+        {"name": "Support Desk Mail", "unique_name": "exosp-support-desk", "exchange": "application"}]})  # fmt: skip
+    result = desk.apply()
+    [refused] = [r for r in result.plan.refused if r.step == "exchange"]
+    assert "own object ID" in refused.what
+    assert len(desk.state()["exchange"]["servicePrincipals"]) == 1
+
+
+def test_other_permissions_of_the_application_stay(unkind: Callable[..., Desk]) -> None:
+    """requiredResourceAccess gains ours and keeps every other entry."""
+    desk = unkind(
+        "none", content={"applications": [{"name": "Support Desk Mail", "unique_name": "exosp-support-desk"}]}
+    )
+    tenant = desk.running.sandbox.tenant
+    [app] = [a for a in tenant.directory.applications.values() if a.properties["uniqueName"] == "exosp-support-desk"]
+    other = {"resourceAppId": "00000003-0000-0000-c000-000000000000",
+             "resourceAccess": [{"id": "e1fe6dd8-ba31-4d61-89e7-88639da4683d", "type": "Scope"}]}  # fmt: skip
+    app.properties["requiredResourceAccess"] = [other]
+    tenant.directory.applications[app.id].owners.add(
+        next(p.id for p in tenant.directory.service_principals.values() if p.properties["appId"] == tenant.admin_app_id)
+    )
+    desk.apply()
+    [held] = [a["requiredResourceAccess"] for a in desk.applications()]
+    assert other in held
+    assert len(held) == 2
+
+
+def test_who_may_not_consent_gets_the_link_and_the_next_run_goes_on(unkind: Callable[..., Desk]) -> None:
+    """Without AppRoleAssignment.ReadWrite.All: everything else is done, consent waits for somebody else."""
+    desk = unkind("none", content={"admin": {"graph_roles": ["Application.ReadWrite.OwnedBy", "Application.Read.All"]}})
+    result = desk.apply()
+    waiting = [(c, o) for c, o in result.outcomes if isinstance(o, Skipped)]
+    assert [c.step for c, _ in waiting] == ["consent"] * 3
+    assert result.others_turn
+    assert not any(isinstance(o, Refused) for _, o in result.outcomes)
+    directory = desk.running.sandbox.tenant.directory
+    [app] = desk.applications()
+    from exosp.sandbox import catalog
+
+    for role in sorted(ROLES):
+        principal = directory.principal(app["appId"])
+        assert principal is not None
+        catalog.assign(directory, principal, "00000002-0000-0ff1-ce00-000000000000", role)
+    assert desk.look()[1].empty
+    assert desk.verify().proven
+
+
+def test_a_lost_saved_secret_is_not_answered_with_another(desk: Desk) -> None:
+    """A live secret of ours without its copy: the plan says so, and adds none."""
+    desk.apply()
+    desk.credential.unlink()
+    result = desk.apply()
+    [refused] = result.plan.refused
+    assert refused.step == "credential"
+    assert "live secret of ours" in refused.what
+    [app] = desk.applications()
+    assert len(app["passwordCredentials"]) == 1
+
+
+def test_a_foreign_credential_file_is_not_written_over(desk: Desk) -> None:
+    """save_to holding another application's credential is refused before a secret is made."""
+    text = (
+        "EXOSP_APP_TENANT_ID=t\nEXOSP_APP_CLIENT_ID=11111111-2222-3333-4444-555555555555\nEXOSP_APP_CLIENT_SECRET=x\n"
+    )
+    desk.credential.write_text(text)
+    desk.credential.chmod(0o600)
+    result = desk.apply()
+    assert any(r.step == "credential" for r in result.plan.refused)
+    assert desk.credential.read_text() == text
+    [app] = desk.applications()
+    assert app["passwordCredentials"] == []
+
+
+def test_wrong_admin_secret_ends_the_run_with_what_to_do(desk: Desk) -> None:
+    """The error names the code and writes nothing."""
+    with pytest.raises(CloudError) as caught:
+        desk.apply(AZURE_CLIENT_SECRET="not-the-secret")
+    assert "7000215" in caught.value.code + caught.value.what
+    assert caught.value.hint
+    assert desk.applications() == []
+
+
+def test_send_as_is_granted_to_whom_the_playbook_says(unkind: Callable[..., Desk]) -> None:
+    """by: app gives the application SendAs on the sender; by: mailbox gives it to the mailbox that signs in."""
+    for by in ("app", "mailbox"):
+        desk = unkind("none")
+        desk.credential.unlink(missing_ok=True)
+        desk.write(desk.playbook.read_text().replace(
+            "  - support@contoso.com",
+            f"  - {{address: support@contoso.com, send_as: {{from: private@contoso.com, by: {by}}}}}",
+        ))  # fmt: skip
+        desk.apply()
+        rows = [r for r in desk.state()["exchange"]["recipientPermissions"] if "SELF" not in r["Trustee"]]
+        assert len(rows) == 1
+        assert desk.look()[1].empty
+
+
+def test_first_apply_stays_within_its_budget(unkind: Callable[..., Desk]) -> None:
+    """At most 16 Graph requests and 16 pipelines, whatever the tenant's size."""
+    counts = []
+    for size in (0, 450):
+        desk = unkind("none", service_principals=size)
+        desk.credential.unlink(missing_ok=True)
+        desk.apply()
+        asked = desk.requests()
+        cmdlets = {n: c for n, c in asked["remoting"].items() if n.split("-")[0] not in ("Connect", "Disconnect")}
+        counts.append((sum(asked["graph"].values()), sum(cmdlets.values())))
+    assert counts[0] == counts[1]
+    assert counts[0][0] <= 16
+    assert counts[0][1] <= 16
