@@ -70,6 +70,12 @@ KNOBS: tuple[Knob, ...] = (
     Knob("smtp-without-grant", "choice", 0, 0, 0,
          "SMTP for an app without FullAccess: 0 AUTH answers 535 5.7.3; 1 AUTH succeeds and only DATA answers 430 4.2.0 STOREDRV",
          "Microsoft's page against a report of 2026: sources disagree"),
+    Knob("send-as-trustee", "choice", 0, 0, 0,
+         "whose SendAs lets a message carry another mailbox's address: 0 the app's or the login mailbox's, 1 the login mailbox's only, 2 the app's only",
+         "vendor page's note of 2024-08-30 against notifuse#250: sources disagree"),
+    Knob("role-ids", "choice", 0, 0, 0,
+         "the app role ids of Exchange and Graph: 0 worldwide, 1 GCC High, 2 random; read when the tenant is made",
+         "ScubaGear f16241f5: clouds differ"),
 )  # fmt: skip
 
 PRESETS = ("none", "default", "slow")

@@ -1,0 +1,252 @@
+"""/applications and its deleted items.
+
+Sources: learn.microsoft.com/graph/api/application-post-applications, -upsert, -update, -delete, directory-deleteditems-*;
+msgraph-bicep-types#137 (a deleted application keeps its uniqueName). Deleting takes the enterprise application and its
+assignments along. Not imitated: the 30 days after which a deleted application goes by itself, the enterprise
+application's own place among deleted items (a restored application comes back without one).
+"""
+
+from typing import Any
+
+from .. import odata
+from ..catalog import application_properties
+from ..directory import Entity, new_id
+from . import credentials
+from .wire import APP_READ, APP_WRITE, Call, Reply, Route, Service, bad_request, forbidden, not_found, required
+
+KIND = "application"
+READ_ONLY = frozenset({
+    "appId", "applicationTemplateId", "certification", "createdByAppId", "createdDateTime", "deletedDateTime",
+    "disabledByMicrosoftStatus", "publisherDomain",
+})  # fmt: skip
+AUDIENCES = frozenset({"AzureADMyOrg", "AzureADMultipleOrgs", "AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount"})  # fmt: skip
+
+
+def find(service: Service, key: dict[str, str]) -> Entity:
+    """The application that a path names: by object id, appId or uniqueName."""
+    table = service.directory.applications
+    if "id" in key:
+        if not odata.GUID.fullmatch(key["id"]):
+            raise bad_request(f"Invalid object identifier '{key['id']}'.")
+        return service.by_id(table, key["id"])
+    name, value = next(iter(key.items()))
+    prop = "appId" if name == "appId" else "uniqueName"
+    return service.by_key(table, prop, value.lower() if prop == "appId" else value)
+
+
+def owned(call: Call, entity: Entity) -> None:
+    """Application.ReadWrite.OwnedBy reaches only what the caller owns (permissions reference)."""
+    call.need(*APP_WRITE)
+    if not call.may("Application.ReadWrite.All") and call.caller not in entity.owners:
+        raise forbidden()
+
+
+def listing(service: Service, call: Call) -> Reply:
+    call.need(*APP_READ)
+    return service.page(call, KIND, "applications", service.directory.applications.values())
+
+
+def counting(service: Service, call: Call) -> Reply:
+    call.need(*APP_READ)
+    return service.count_only(call, KIND, service.directory.applications.values())
+
+
+def read(service: Service, call: Call, **key: str) -> Reply:
+    call.need(*APP_READ)
+    return service.one(call, KIND, "applications", find(service, key))
+
+
+def create(service: Service, call: Call) -> Reply:
+    call.need(*APP_WRITE)
+    values = odata.check(KIND, call.json())
+    return _created(service, call, values)
+
+
+def _created(service: Service, call: Call, values: dict[str, Any]) -> Reply:
+    if not values.get("displayName"):
+        raise required("displayName", "Application")
+    directory, faults, now = service.directory, service.tenant.faults, service.now()
+    _unique(service, values.get("uniqueName"))
+    fresh = application_properties(directory, values["displayName"], new_id(), service.tenant.clock.iso())
+    entity = Entity(fresh, now, owners={call.caller})
+    entity.properties["createdByAppId"] = call.claims["appid"]
+    passwords = values.pop("passwordCredentials", [])
+    unique = values.pop("uniqueName", None)
+    change(service, entity, values)
+    entity.properties["uniqueName"] = unique
+    shown = [credentials.create_password(service, entity, row) for row in passwords]
+    entity.readable_at = now + faults.draw("read-lag")
+    entity.listed_at = now + faults.draw("list-lag")
+    entity.usable_at = now + faults.draw("backing-application-lag")
+    directory.applications[entity.id] = entity
+    reply = service.one(call, KIND, "applications", entity, 201)
+    if shown and "passwordCredentials" in reply.body:
+        reply.body["passwordCredentials"] = shown
+    reply.headers["Location"] = (
+        f"{call.base}/v2/{service.tenant.tenant_id}/directoryObjects/{entity.id}/Microsoft.DirectoryServices.Application"
+    )
+    return reply
+
+
+def _unique(service: Service, name: str | None) -> None:
+    taken = (*service.directory.applications.values(), *service.directory.deleted_applications.values())
+    if name is not None and any(row.properties["uniqueName"] == name for row in taken):
+        raise bad_request("Another object with the same value for property uniqueName already exists.")
+
+
+def change(service: Service, entity: Entity, values: dict[str, Any]) -> None:
+    """Apply checked values to an application, all or none."""
+    for name in values:
+        unlike = name in ("id", "uniqueName") and values[name] != entity.properties[name]
+        if name in READ_ONLY or unlike:
+            raise bad_request(f"Property '{name}' is read-only and cannot be set.")
+    if "displayName" in values and not values["displayName"]:
+        raise bad_request("Invalid value specified for property 'displayName' of resource 'Application'.")
+    if values.get("signInAudience", "AzureADMyOrg") not in AUDIENCES:
+        raise bad_request("Invalid value specified for property 'signInAudience' of resource 'Application'.")
+    for row in values.get("requiredResourceAccess", ()):
+        kinds = {access.get("type") for access in row.get("resourceAccess", ())}
+        if not row.get("resourceAppId") or not kinds <= {"Role", "Scope"}:
+            raise bad_request(
+                "Invalid value specified for property 'requiredResourceAccess' of resource 'Application'."
+            )
+    made, certificates = dict(values), entity.certificates
+    if "keyCredentials" in values:
+        made["keyCredentials"], certificates = credentials.replaced_certificates(
+            service, entity, values["keyCredentials"]
+        )
+    if "passwordCredentials" in values:
+        made["passwordCredentials"] = credentials.replaced_passwords(entity, values["passwordCredentials"])
+    entity.certificates = certificates
+    # A complex property is merged: what the body leaves out keeps its value (application-update).
+    for name in ("api", "info", "publicClient", "spa", "web", "parentalControlSettings"):
+        if isinstance(made.get(name), dict) and isinstance(entity.properties.get(name), dict):
+            made[name] = {**entity.properties[name], **made[name]}
+    entity.properties.update(made)
+
+
+def update(service: Service, call: Call, **key: str) -> Reply:
+    call.need(*APP_WRITE)
+    entity = find(service, key)
+    owned(call, entity)
+    change(service, entity, odata.check(KIND, call.json()))
+    return Reply()
+
+
+def upsert(service: Service, call: Call, uniqueName: str) -> Reply:  # noqa: N803 - the key's own name
+    """Create or update by uniqueName. The look-up behind it does not lag: it would make two of one."""
+    call.need(*APP_WRITE)
+    if not call.preference("create-if-missing"):
+        return update(service, call, uniqueName=uniqueName)
+    values = odata.check(KIND, call.json())
+    entity = next((row for row in service.directory.applications.values() if row.properties["uniqueName"] == uniqueName), None)  # fmt: skip
+    if entity is None:
+        if values.get("passwordCredentials"):
+            raise bad_request("New password credentials must be generated with service actions.")
+        if values.setdefault("uniqueName", uniqueName) != uniqueName:
+            raise bad_request("Invalid value specified for property 'uniqueName' of resource 'Application'.")
+        return _created(service, call, values)
+    owned(call, entity)
+    change(service, entity, values)
+    return Reply()
+
+
+def delete(service: Service, call: Call, **key: str) -> Reply:
+    call.need(*APP_WRITE)
+    entity = find(service, key)
+    owned(call, entity)
+    directory = service.directory
+    directory.applications.pop(entity.id)
+    entity.properties["deletedDateTime"] = service.tenant.clock.iso()
+    directory.deleted_applications[entity.id] = entity
+    principal = directory.principal(str(entity.properties["appId"]))
+    if principal:
+        forget_principal(service, principal)
+    return Reply()
+
+
+def forget_principal(service: Service, principal: Entity) -> None:
+    """Take away an enterprise application with every assignment it holds or gives."""
+    directory = service.directory
+    directory.service_principals.pop(principal.id, None)
+    directory.directory_roles.pop(principal.id, None)
+    for row in list(directory.app_role_assignments.values()):
+        if principal.id in (row.properties["principalId"], row.properties["resourceId"]):
+            del directory.app_role_assignments[row.id]
+
+
+def add_password(service: Service, call: Call, **key: str) -> Reply:
+    call.need(*APP_WRITE)
+    entity = find(service, key)
+    owned(call, entity)
+    return credentials.add_password(service, call, entity)
+
+
+def remove_password(service: Service, call: Call, **key: str) -> Reply:
+    call.need(*APP_WRITE)
+    entity = find(service, key)
+    owned(call, entity)
+    return credentials.remove_password(service, call, entity)
+
+
+# ---- deleted items ----
+
+
+def _deleted(service: Service, identifier: str) -> Entity:
+    entity = service.directory.deleted_applications.get(identifier.lower())
+    if entity is None:
+        raise not_found(identifier)
+    return entity
+
+
+def deleted_listing(service: Service, call: Call) -> Reply:
+    call.need(*APP_READ)
+    return service.page(call, KIND, "applications", service.directory.deleted_applications.values(), annotate=True)
+
+
+def deleted_read(service: Service, call: Call, id: str) -> Reply:  # noqa: A002 - the key's own name
+    call.need(*APP_READ)
+    reply = service.one(call, KIND, "directoryObjects", _deleted(service, id))
+    reply.body = {"@odata.type": "#microsoft.graph.application", **reply.body}
+    return reply
+
+
+def deleted_delete(service: Service, call: Call, id: str) -> Reply:  # noqa: A002
+    entity = _deleted(service, id)
+    owned(call, entity)
+    del service.directory.deleted_applications[entity.id]
+    return Reply()
+
+
+def restore(service: Service, call: Call, id: str) -> Reply:  # noqa: A002
+    entity = _deleted(service, id)
+    owned(call, entity)
+    del service.directory.deleted_applications[entity.id]
+    entity.properties["deletedDateTime"] = None
+    service.directory.applications[entity.id] = entity
+    reply = service.one(call, KIND, "directoryObjects", entity)
+    reply.body = {"@odata.type": "#microsoft.graph.application", **reply.body}
+    return reply
+
+
+def routes() -> list[Route]:
+    """Every route; those on one application exist for each of its keys."""
+    rows = [
+        Route("GET", "/applications", listing),
+        Route("POST", "/applications", create),
+        Route("GET", "/applications/$count", counting),
+        Route("PATCH", "/applications(uniqueName='{uniqueName}')", upsert),
+        Route("GET", "/directory/deletedItems/microsoft.graph.application", deleted_listing),
+        Route("GET", "/directory/deletedItems/{id}", deleted_read),
+        Route("DELETE", "/directory/deletedItems/{id}", deleted_delete),
+        Route("POST", "/directory/deletedItems/{id}/restore", restore),
+    ]
+    for one in ("/applications/{id}", "/applications(appId='{appId}')", "/applications(uniqueName='{uniqueName}')"):
+        rows += [
+            Route("GET", one, read),
+            Route("PATCH", one, update),
+            Route("DELETE", one, delete),
+            Route("POST", f"{one}/addPassword", add_password),
+            Route("POST", f"{one}/removePassword", remove_password),
+        ]
+    return rows

@@ -1,0 +1,157 @@
+"""/servicePrincipals: enterprise applications.
+
+Sources: learn.microsoft.com/graph/api/serviceprincipal-post-serviceprincipals, -update, -delete;
+vault-plugin-secrets-azure#8 (NoBackingApplicationObject), terraform-provider-azuread#611 (the 403 that the OwnedBy permission
+gets instead), CIPP#1142 (a second one is a conflict). Not imitated: creating one for another tenant's application.
+"""
+
+from typing import Any
+
+from .. import odata
+from ..catalog import principal_properties
+from ..directory import Entity
+from . import applications, credentials
+from .wire import APP_READ, APP_WRITE, Call, GraphError, Reply, Route, Service, bad_request, forbidden, required
+
+KIND = "servicePrincipal"
+READ_ONLY = frozenset({
+    "appDisplayName", "appId", "appOwnerOrganizationId", "applicationTemplateId", "createdByAppId", "deletedDateTime",
+    "disabledByMicrosoftStatus", "signInAudience", "verifiedPublisher", "resourceSpecificApplicationPermissions",
+})  # fmt: skip
+
+
+def find(service: Service, key: dict[str, str]) -> Entity:
+    """The enterprise application that a path names: by its own object id, or by appId."""
+    table = service.directory.service_principals
+    if "id" in key:
+        if not odata.GUID.fullmatch(key["id"]):
+            raise bad_request(f"Invalid object identifier '{key['id']}'.")
+        return service.by_id(table, key["id"])
+    return service.by_key(table, "appId", key["appId"].lower())
+
+
+def listing(service: Service, call: Call) -> Reply:
+    call.need(*APP_READ)
+    return service.page(call, KIND, "servicePrincipals", service.directory.service_principals.values())
+
+
+def counting(service: Service, call: Call) -> Reply:
+    call.need(*APP_READ)
+    return service.count_only(call, KIND, service.directory.service_principals.values())
+
+
+def read(service: Service, call: Call, **key: str) -> Reply:
+    call.need(*APP_READ)
+    return service.one(call, KIND, "servicePrincipals", find(service, key))
+
+
+def create(service: Service, call: Call) -> Reply:
+    call.need(*APP_WRITE)
+    values = odata.check(KIND, call.json())
+    app_id = str(values.pop("appId", None) or "").lower()
+    if not app_id:
+        raise required("appId", "ServicePrincipal")
+    directory, faults, now = service.directory, service.tenant.faults, service.now()
+    application = directory.application(app_id)
+    if application and application.usable_at > now:
+        faults.note("backing-application-lag")
+        application = None
+    if application is None and directory.principal(app_id) is None:
+        if not call.may("Application.ReadWrite.All"):
+            raise forbidden("When using this permission, the backing application of the service principal being created must in the local tenant")  # fmt: skip
+        text = f"The appId '{app_id}' of the service principal does not reference a valid application object."
+        raise GraphError(400, "Request_BadRequest", text, details=[{"code": "NoBackingApplicationObject", "message": text, "target": "appId"}])  # fmt: skip
+    if directory.principal(app_id):
+        raise GraphError(409, "Request_MultipleObjectsWithSameKeyValue", f"The service principal cannot be created, updated, or restored because the service principal name {app_id} is already in use.")  # fmt: skip
+    assert application is not None
+    applications.owned(call, application)
+    entity = Entity(
+        principal_properties(app_id, str(application.properties["displayName"]), directory.tenant_id),
+        now,
+        owners={call.caller},
+    )
+    backing = application.properties
+    entity.properties |= {
+        "createdByAppId": call.claims["appid"], "appRoles": backing["appRoles"], "info": backing["info"],
+        "oauth2PermissionScopes": backing["api"]["oauth2PermissionScopes"], "replyUrls": backing["web"]["redirectUris"],
+        "servicePrincipalNames": [app_id, *backing["identifierUris"]], "signInAudience": backing["signInAudience"],
+    }  # fmt: skip
+    change(service, entity, values)
+    entity.readable_at = now + faults.draw("read-lag")
+    entity.listed_at = now + faults.draw("list-lag")
+    entity.usable_at = now + faults.draw("assignment-lag")
+    entity.synced_at = now + faults.draw("exchange-sync-lag")
+    directory.service_principals[entity.id] = entity
+    reply = service.one(call, KIND, "servicePrincipals", entity, 201)
+    reply.headers["Location"] = (
+        f"{call.base}/v2/{directory.tenant_id}/directoryObjects/{entity.id}/Microsoft.DirectoryServices.ServicePrincipal"
+    )
+    return reply
+
+
+def change(service: Service, entity: Entity, values: dict[str, Any]) -> None:
+    """Apply checked values to an enterprise application, all or none."""
+    for name in values:
+        if name in READ_ONLY or (name == "id" and values[name] != entity.id):
+            raise bad_request(f"Property '{name}' is read-only and cannot be set.")
+    made, certificates = dict(values), entity.certificates
+    if "keyCredentials" in values:
+        made["keyCredentials"], certificates = credentials.replaced_certificates(
+            service, entity, values["keyCredentials"]
+        )
+    if "passwordCredentials" in values:
+        made["passwordCredentials"] = credentials.replaced_passwords(entity, values["passwordCredentials"])
+    entity.certificates = certificates
+    entity.properties.update(made)
+
+
+def _writable(service: Service, call: Call, key: dict[str, str]) -> Entity:
+    call.need(*APP_WRITE)
+    entity = find(service, key)
+    applications.owned(call, entity)
+    return entity
+
+
+def update(service: Service, call: Call, **key: str) -> Reply:
+    change(service, _writable(service, call, key), odata.check(KIND, call.json()))
+    return Reply()
+
+
+def delete(service: Service, call: Call, **key: str) -> Reply:
+    applications.forget_principal(service, _writable(service, call, key))
+    return Reply()
+
+
+def add_password(service: Service, call: Call, **key: str) -> Reply:
+    return credentials.add_password(service, call, _writable(service, call, key))
+
+
+def remove_password(service: Service, call: Call, **key: str) -> Reply:
+    return credentials.remove_password(service, call, _writable(service, call, key))
+
+
+def delegated(service: Service, call: Call, **key: str) -> Reply:
+    """Delegated grants: the tenant has none."""
+    call.need("Directory.Read.All", "Directory.ReadWrite.All", "DelegatedPermissionGrant.ReadWrite.All", "Application.Read.All", "Application.ReadWrite.All")  # fmt: skip
+    if key:
+        find(service, key)
+    return service.page(call, "oAuth2PermissionGrant", "oauth2PermissionGrants", ())
+
+
+def routes() -> list[Route]:
+    rows = [
+        Route("GET", "/servicePrincipals", listing),
+        Route("POST", "/servicePrincipals", create),
+        Route("GET", "/servicePrincipals/$count", counting),
+        Route("GET", "/oauth2PermissionGrants", delegated),
+    ]
+    for one in ("/servicePrincipals/{id}", "/servicePrincipals(appId='{appId}')"):
+        rows += [
+            Route("GET", one, read),
+            Route("PATCH", one, update),
+            Route("DELETE", one, delete),
+            Route("POST", f"{one}/addPassword", add_password),
+            Route("POST", f"{one}/removePassword", remove_password),
+            Route("GET", f"{one}/oauth2PermissionGrants", delegated),
+        ]
+    return rows
