@@ -4,11 +4,14 @@ State and look-ups only; the cmdlets write it, the mail doors read it. Rows are 
 
 import random
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from .clock import Clock
 from .faults import Faults
+
+RECIPIENT_TYPES = {"MailUser": "MailUser", "GroupMailbox": "MailUniversalDistributionGroup"}  # others: UserMailbox
 
 
 @dataclass
@@ -29,6 +32,7 @@ class Mailbox:
 
     ``permissions`` are Get-MailboxPermission rows with an extra key ``_trustee``: the ObjectId of the service principal
     or the UPN of the person that the row stands for, whatever ``User`` shows. ``recipient_permissions`` likewise.
+    A service principal's row has the extra keys ``_sid`` and ``_entra`` (Entra held it when the row was made).
     ``kind``: UserMailbox, SharedMailbox, GroupMailbox, MailUser; ``soft_deleted`` ones answer only to -SoftDeletedMailbox.
     ``messages``: newest last, each {"uid": int, "raw": bytes}.
     """
@@ -40,6 +44,7 @@ class Mailbox:
     permissions: list[Row] = field(default_factory=list)
     recipient_permissions: list[Row] = field(default_factory=list)
     messages: list[dict[str, Any]] = field(default_factory=list)
+    last_uid: int = 0  # the highest uid ever given or expunged; none is used again (RFC 3501 §2.3.1.1)
 
     def names(self) -> set[str]:
         """Everything that -Identity takes for it, lower case."""
@@ -75,21 +80,98 @@ class Exchange:
         self.management_role_assignments: list[Row] = []
         # Admin rights: principal object id -> role groups ("Organization Management", "Recipient Management", …).
         self.role_groups: dict[str, set[str]] = {}
+        parts = "-".join(str(self.random.getrandbits(31)) for _ in range(3))
+        self._domain_sid = f"S-1-5-21-{parts}"
+        self._index: dict[str, list[Mailbox]] = {}
+        self._indexed = 0
         server = f"{self.random.choice('ABCDE')}M{self.random.randint(0, 9)}PR{self.random.randint(10, 99)}MB{self.random.randint(1000, 9999)}"
         self.server_name = server  # as in the texts' "[AM0PR10MB1234.EURPRD10.PROD.OUTLOOK.COM …]"
 
+    def recipients(self, identity: str, *, soft_deleted: bool = False) -> list[Mailbox]:
+        """Every recipient that answers to a name that -Identity takes; more than one means that it is ambiguous."""
+        wanted = identity.lower()
+        found = [m for m in self._named(wanted) if m.soft_deleted == soft_deleted and wanted in m.names()]
+        if found:
+            return found
+        return [m for m in self.mailboxes if m.soft_deleted == soft_deleted and wanted in m.names()]
+
     def mailbox(self, identity: str) -> Mailbox | None:
         """A live recipient by any name that -Identity takes."""
-        wanted = identity.lower()
-        return next((m for m in self.mailboxes if not m.soft_deleted and wanted in m.names()), None)
+        return next(iter(self.recipients(identity)), None)
 
     def by_address(self, address: str) -> Mailbox | None:
         """A live mailbox by an address a mail client may give."""
         wanted = address.lower()
-        return next((m for m in self.mailboxes if not m.soft_deleted and wanted in m.addresses()), None)
+
+        def first(mailboxes: Iterable[Mailbox]) -> Mailbox | None:
+            return next((m for m in mailboxes if not m.soft_deleted and wanted in m.addresses()), None)
+
+        return first(self._named(wanted)) or first(self.mailboxes)
+
+    def _named(self, name: str) -> list[Mailbox]:
+        """A shortcut, not the truth: whoever asks looks at the mailbox again, and at all of them where it finds none."""
+        if self._indexed > len(self.mailboxes):
+            self._index, self._indexed = {}, 0
+        for mailbox in self.mailboxes[self._indexed :]:
+            for form in mailbox.names():
+                self._index.setdefault(form, []).append(mailbox)
+        self._indexed = len(self.mailboxes)
+        return self._index.get(name, [])
 
     def service_principal(self, app_id: str) -> Row | None:
         return next((row for row in self.service_principals if row["AppId"].lower() == app_id.lower()), None)
+
+    def sid(self, principal: str) -> str:
+        """The security identifier of a principal by its ObjectId or UPN: the same one each time."""
+        number = uuid.uuid5(uuid.NAMESPACE_URL, principal.lower()).int
+        return f"{self._domain_sid}-{1000 + number % 100_000_000}"
+
+    def add_service_principal(
+        self, app_id: str, object_id: str, display_name: str, *, effective_at: float = 0.0, entra: bool = False
+    ) -> Row:
+        """Enter a service principal; its pair of ids is not checked here. ``entra``: Entra holds that object id, so
+        that the entry goes when Entra's object goes (application-rbac article)."""
+        # Name and Identity are ids of Exchange's own; no source shows that they repeat the ObjectId.
+        name = str(uuid.UUID(int=self.random.getrandbits(128), version=4))
+        properties = {
+            "DisplayName": display_name, "AppId": app_id, "ObjectId": object_id, "Identity": name, "Id": name,
+            "Name": name, "Guid": str(uuid.UUID(int=self.random.getrandbits(128), version=4)),
+            "DistinguishedName": self._dn(name), "RecipientType": "User",
+            "RecipientTypeDetails": "ServicePrinciple",  # [sic] michev.info 4027
+            "IsValid": True, "ObjectState": "Unchanged", "_sid": self.sid(object_id), "_entra": entra,
+        }  # fmt: skip
+        row = Row(properties, self.clock.now(), effective_at)
+        self.service_principals.append(row)
+        return row
+
+    def add_permission(self, mailbox: Mailbox, principal: Row, *rights: str, effective_at: float = 0.0) -> Row:
+        """Let a service principal into a mailbox: FullAccess, unless other rights are named."""
+        return self.add_ace(
+            mailbox, str(principal["ObjectId"]), list(rights) or ["FullAccess"], effective_at=effective_at
+        )
+
+    def add_ace(
+        self,
+        mailbox: Mailbox,
+        trustee: str,
+        rights: list[str],
+        *,
+        deny: bool = False,
+        inheritance: str = "All",
+        effective_at: float = 0.0,
+    ) -> Row:
+        """One entry of Get-MailboxPermission. ``User`` is shown by the cmdlet, which knows the knob for it."""
+        properties = {
+            "Identity": mailbox.properties["Identity"], "User": trustee, "AccessRights": rights, "Deny": deny,
+            "InheritanceType": inheritance, "IsInherited": False, "IsValid": True, "ObjectState": "Unchanged",
+            "UserSid": self.sid(trustee), "_trustee": trustee,
+        }  # fmt: skip
+        row = Row(properties, self.clock.now(), effective_at)
+        mailbox.permissions.append(row)
+        return row
+
+    def _dn(self, name: str) -> str:
+        return f"CN={name},OU={self.domain},OU=Microsoft Exchange Hosted Organizations,DC=EURPR10A001,DC=PROD,DC=OUTLOOK,DC=COM"
 
     def add_mailbox(
         self,
@@ -107,14 +189,13 @@ class Exchange:
         # Since 2020s Exchange Online names new mailboxes by their directory object id (Name, hence Identity).
         object_id = str(uuid.UUID(int=self.random.getrandbits(128), version=4))
         guid = str(uuid.UUID(int=self.random.getrandbits(128), version=4))
-        dn = f"CN={object_id},OU={self.domain},OU=Microsoft Exchange Hosted Organizations,DC=EURPR10A001,DC=PROD,DC=OUTLOOK,DC=COM"
         properties = {
             "Name": object_id, "Alias": local, "DisplayName": display_name or local.title(), "Identity": object_id,
             "Guid": guid, "ExchangeGuid": str(uuid.UUID(int=self.random.getrandbits(128), version=4)),
-            "ExternalDirectoryObjectId": object_id, "DistinguishedName": dn, "UserPrincipalName": upn or address,
+            "ExternalDirectoryObjectId": object_id, "DistinguishedName": self._dn(object_id), "UserPrincipalName": upn or address,
             "PrimarySmtpAddress": address, "WindowsEmailAddress": address,
             "EmailAddresses": [f"SMTP:{address}", *(f"smtp:{alias}" for alias in aliases)],
-            "RecipientType": "MailUser" if kind == "MailUser" else "UserMailbox", "RecipientTypeDetails": kind,
+            "RecipientType": RECIPIENT_TYPES.get(kind, "UserMailbox"), "RecipientTypeDetails": kind,
             "IsMailboxEnabled": kind != "MailUser", "OrganizationalUnit": f"eurpr10a001.prod.outlook.com/{self.domain}",
             "GrantSendOnBehalfTo": [], "HiddenFromAddressListsEnabled": False, "ObjectState": "Unchanged", "IsValid": True,
         }  # fmt: skip

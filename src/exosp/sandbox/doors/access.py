@@ -1,0 +1,227 @@
+"""Who may log in to which mailbox, judged from the tenant's state alone: no wire, no clock of its own, no side effect.
+
+A login has two gates and Exchange answers them at different moments. The first is the token and the identity behind it;
+the second is the mailbox. RULES says, for every reason to refuse, at which gate each protocol says so.
+
+Not imitated: RBAC for Applications (a token without SMTP.SendAsApp is refused even where a scoped role would let it in),
+application access policies, Conditional Access, users' own tokens, InheritanceType of a permission, licences, and the
+report that a login must use the UPN where it differs from the address.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal
+
+from ..exchange import Exchange, Mailbox
+from ..tenant import Tenant
+from ..tokens import TokenFault
+from . import xoauth2
+
+Protocol = Literal["imap", "pop", "smtp"]
+
+# What Exchange takes as itself. Graph is not it (MailKit#1337), nor is https://ps.outlook.com, although Entra mints
+# tokens for it (MailKit#1811; FACTS §4a, §10).
+AUDIENCES = frozenset({"https://outlook.office365.com", "https://outlook.office.com"})
+ROLES: dict[Protocol, str] = {"imap": "IMAP.AccessAsApp", "pop": "POP.AccessAsApp", "smtp": "SMTP.SendAsApp"}
+
+
+class Gate(StrEnum):
+    """Where Exchange says no."""
+
+    AUTH = "auth"  # the answer to AUTHENTICATE or AUTH
+    MAILBOX = "mailbox"  # after a successful one: at the next command, or (SMTP) after DATA
+
+
+class Reason(StrEnum):
+    """Why a login does not reach its mailbox. The client is never told: it sees only Exchange's text."""
+
+    RESPONSE = "malformed XOAUTH2 response"
+    TOKEN = "token that does not verify"  # noqa: S105 - a reason, not a secret
+    EXPIRED = "token expired or not yet valid"
+    AUDIENCE = "token for another resource"
+    ROLE = "token without the protocol's app role"
+    PRINCIPAL = "no Exchange service principal with the token's appid and oid"
+    USER = "no such mailbox in the tenant"
+    MAIL_USER = "a MailUser: the mailbox is elsewhere"
+    SOFT_DELETED = "mailbox is soft-deleted"
+    PROTOCOL_OFF = "protocol switched off for the mailbox"
+    SMTP_OFF_MAILBOX = "SMTP AUTH switched off for the mailbox"
+    SMTP_OFF_TENANT = "SMTP AUTH switched off for the tenant"
+    GRANT = "no effective FullAccess for the service principal"
+
+
+@dataclass(frozen=True)
+class Rule:
+    reason: Reason
+    imap: Gate
+    pop: Gate
+    smtp: Gate
+    source: str
+
+
+_A, _M = Gate.AUTH, Gate.MAILBOX
+RULES: dict[Reason, Rule] = {
+    rule.reason: rule
+    for rule in (
+        Rule(Reason.RESPONSE, _A, _A, _A, "FACTS §0: the vendor page's failing samples; §4a broken base64"),
+        Rule(Reason.TOKEN, _A, _A, _A, "FACTS §4a; vendor page, samples"),
+        Rule(Reason.EXPIRED, _A, _A, _A, "FACTS §4a: expired token"),
+        Rule(Reason.AUDIENCE, _A, _A, _A, "FACTS §4a; MailKit#1337 (Graph), MailKit#1811 (ps.outlook.com)"),
+        Rule(Reason.ROLE, _A, _A, _A, "FACTS §4a: app role missing from roles"),
+        Rule(Reason.PRINCIPAL, _A, _A, _A, "FACTS §2 and §4a: the application's own object id 'will cause an authentication failure'"),
+        Rule(Reason.USER, _A, _A, _A, "FACTS §4a: wrong user; §13 NoADRecipient"),
+        Rule(Reason.MAIL_USER, _M, _M, _A, "no source: a recipient that is known but has no mailbox to connect to"),
+        Rule(Reason.SOFT_DELETED, _M, _M, _A, "no source: as MailUser"),
+        Rule(Reason.PROTOCOL_OFF, _M, _A, _A, "FACTS §4a: ImapEnabled off is 'not connected', PopEnabled off is 'Authentication failure'"),
+        Rule(Reason.SMTP_OFF_MAILBOX, _A, _A, _A, "FACTS §2 Set-CASMailbox, §4a 535 5.7.139; email-oauth2-proxy#193"),
+        Rule(Reason.SMTP_OFF_TENANT, _A, _A, _A, "FACTS §2 Set-TransportConfig, §4a 535 5.7.139"),
+        Rule(Reason.GRANT, _M, _M, _A, "FACTS §4a, §13; email-oauth2-proxy#74; SMTP: knob smtp-without-grant"),
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The mailbox is open to this service principal until the token expires (sandbox time)."""
+
+    mailbox: Mailbox
+    object_id: str
+    expires: float
+
+
+@dataclass(frozen=True)
+class AuthRefused:
+    """Exchange refuses at AUTHENTICATE or AUTH."""
+
+    reason: Reason
+    waiting: bool = False  # a grant is there but not honoured yet
+
+
+@dataclass(frozen=True)
+class NotConnected:
+    """Exchange lets the client authenticate and refuses what comes next. ``mailbox`` is what it did not open."""
+
+    reason: Reason
+    mailbox: Mailbox
+    object_id: str
+    expires: float
+    waiting: bool = False
+
+
+Admission = Opened | AuthRefused | NotConnected
+
+
+def log_in(tenant: Tenant, protocol: Protocol, response: bytes) -> Admission:
+    """The judgement on an XOAUTH2 response as it came over the wire."""
+    credentials = xoauth2.decode(response)
+    if credentials is None:
+        return AuthRefused(Reason.RESPONSE)
+    return admit(tenant, protocol, credentials.user, credentials.token)
+
+
+def admit(tenant: Tenant, protocol: Protocol, user: str, token: str) -> Admission:
+    """May whoever holds ``token`` open ``user``'s mailbox over ``protocol`` at this instant?"""
+    try:
+        claims = tenant.signer.verify(token)
+    except TokenFault as fault:
+        return AuthRefused(Reason.EXPIRED if fault.reason in {"expired", "notyet"} else Reason.TOKEN)
+    identity = _identity(tenant, protocol, claims)
+    if isinstance(identity, Reason):
+        return AuthRefused(identity)
+    mailbox = _recipient(tenant.exchange, user)
+    if mailbox is None:
+        return AuthRefused(Reason.USER)
+    expires = float(claims["exp"])
+    reason, waiting = _closed(tenant, protocol, mailbox, identity)
+    if reason is None:
+        return Opened(mailbox, identity, expires)
+    gate: Gate = getattr(RULES[reason], protocol)
+    if reason is Reason.GRANT and protocol == "smtp" and tenant.faults["smtp-without-grant"] == 1:
+        gate = Gate.MAILBOX
+    if gate is Gate.AUTH:
+        return AuthRefused(reason, waiting)
+    return NotConnected(reason, mailbox, identity, expires, waiting)
+
+
+def _identity(tenant: Tenant, protocol: Protocol, claims: dict[str, Any]) -> str | Reason:
+    """The ObjectId of the Exchange service principal that the claims stand for, or why there is none."""
+    audience = claims.get("aud")
+    if not isinstance(audience, str) or audience.removesuffix("/") not in AUDIENCES:
+        return Reason.AUDIENCE
+    roles = claims.get("roles")
+    if not isinstance(roles, list) or ROLES[protocol] not in roles:
+        return Reason.ROLE
+    app_id, object_id = str(claims.get("appid", "")).lower(), str(claims.get("oid", "")).lower()
+    now = tenant.clock.now()
+    for row in tenant.exchange.service_principals:
+        # Both must match: an entry made with the application's own object id has the right AppId only.
+        if row["AppId"].lower() == app_id and row["ObjectId"].lower() == object_id and row.effective_at <= now:
+            return object_id
+    return Reason.PRINCIPAL
+
+
+def _recipient(exchange: Exchange, user: str) -> Mailbox | None:
+    """The live recipient of that address, else a soft-deleted one."""
+    live = exchange.by_address(user)
+    if live is not None:
+        return live
+    wanted = user.lower()
+    return next((m for m in exchange.mailboxes if m.soft_deleted and wanted in m.addresses()), None)
+
+
+def _closed(tenant: Tenant, protocol: Protocol, mailbox: Mailbox, object_id: str) -> tuple[Reason | None, bool]:
+    """Why the mailbox does not open, if it does not; and whether only time is missing."""
+    if mailbox.soft_deleted:
+        return Reason.SOFT_DELETED, False
+    if mailbox.kind == "MailUser":
+        return Reason.MAIL_USER, False
+    off = _switched_off(tenant.exchange, protocol, mailbox)
+    if off is not None:
+        return off, False
+    if holds(mailbox.permissions, "FullAccess", {object_id}, tenant.clock.now()):
+        return None, False
+    return Reason.GRANT, holds(mailbox.permissions, "FullAccess", {object_id}, float("inf"))
+
+
+def _switched_off(exchange: Exchange, protocol: Protocol, mailbox: Mailbox) -> Reason | None:
+    if protocol != "smtp":
+        return None if mailbox.cas[{"imap": "ImapEnabled", "pop": "PopEnabled"}[protocol]] else Reason.PROTOCOL_OFF
+    # The mailbox's own value wins; $null leaves it to the organization (FACTS §2, Set-CASMailbox).
+    own = mailbox.cas["SmtpClientAuthenticationDisabled"]
+    if own is not None:
+        return Reason.SMTP_OFF_MAILBOX if own else None
+    return Reason.SMTP_OFF_TENANT if exchange.transport_config["SmtpClientAuthenticationDisabled"] else None
+
+
+def holds(rows: list[Any], right: str, trustees: set[str], at: float) -> bool:
+    """Does one of the trustees (ObjectIds or UPNs, lower case) hold the right at that sandbox time? A Deny row wins.
+
+    Mailbox permissions say Deny, recipient permissions say AccessControlType Deny; SendAs rows may carry either.
+    """
+    mine = [
+        row
+        for row in rows
+        if str(row.properties.get("_trustee", "")).lower() in trustees
+        and right in row.properties["AccessRights"]
+        and row.effective_at <= at
+    ]
+    if any(row.properties.get("Deny") or row.properties.get("AccessControlType") == "Deny" for row in mine):
+        return False
+    return bool(mine)
+
+
+def may_send_as(tenant: Tenant, opened: Opened, address: str) -> bool:
+    """May a message submitted through the opened mailbox carry this sender?
+
+    Its own addresses, always. Another's needs SendAs on the other mailbox; whose SendAs counts is the knob
+    send-as-trustee, because sources disagree (vendor page's note of 2024-08-30; notifuse#250; FACTS §4a).
+    """
+    if address.lower() in opened.mailbox.addresses():
+        return True
+    target = tenant.exchange.by_address(address)
+    if target is None:
+        return False
+    app = {opened.object_id}
+    sender = {*opened.mailbox.addresses(), opened.mailbox.properties["ExternalDirectoryObjectId"].lower()}
+    trustees = {1: sender, 2: app}.get(int(tenant.faults["send-as-trustee"]), app | sender)
+    return holds(target.recipient_permissions, "SendAs", trustees, tenant.clock.now())
