@@ -2,8 +2,11 @@
 all; it decides nothing."""
 
 import os
+import re
 import secrets
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -14,12 +17,15 @@ from ..errors import UsageError
 from ..exchange import winrm
 from ..exchange.online import Online
 from ..graph import Graph
-from ..mail import PROBES, Reading
+from ..mail import PROBES, Reading, smtp
 from ..patience import Clock, Patience, WallClock
 from ..snapshot import Protocol, Snapshot
 from ..tenant import Tenant
 from ..vault import EnvFile
+from ..verify import Token
 from .screen import Screen
+
+_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def read(path: Path, *, allow_outside: bool) -> playbook.Playbook:
@@ -44,16 +50,21 @@ class Session:
         self.environment = os.environ if environment is None else environment
         self.cloud = _cloud(want, cloud_file, self.environment)
         self.tokens = 0
-        self._admin = signin.admin(self.cloud, self.environment, tenant=want.tenant, on_request=self._count)
-        self.graph = Graph(self.cloud, self._admin)
+        self._admin = signin.admin(self.cloud, _in_tenant(want, self.environment))
+        self._admin.on_request = self._count
         target = winrm.target(_remoting(want, self.environment), self.environment, ca=self.cloud.ca)
-        self._remoting = winrm.Winrm(target, self._connect)
+        self._remoting = winrm.Winrm(target, self._connect, exchange_environment=self.cloud.exchange_environment)
+        self.graph = Graph(self.cloud, self._admin)
         self.exchange = Online(self._remoting)
         self.patience = Patience(clock or WallClock(), deadline, screen.waiting)
         self.vault = EnvFile(want.app.credential.save_to, self._issue)
-        self.tenant = Tenant(self._admin.tenant_id, self.graph, self.exchange, self.vault)
 
     def __enter__(self) -> "Session":
+        try:
+            self.tenant = Tenant(self._tenant_id(), self.graph, self.exchange, self.vault)
+        except BaseException:
+            self.graph.close()
+            raise
         return self
 
     def __exit__(
@@ -61,18 +72,35 @@ class Session:
     ) -> None:
         self._remoting.close()
         self.graph.close()
+        self._admin.close()
 
     def _count(self) -> None:
         self.tokens += 1
 
-    def _connect(self) -> tuple[str, str]:
+    def _tenant_id(self) -> str:
+        """The id of the tenant that the playbook names, from a token issued there. Raises UsageError where that is not
+        the one that the environment says."""
+        token = self.patience.transport(self._admin.exchange_token)
+        found = str(token.claims.get("tid", ""))
+        said = self.environment.get("AZURE_TENANT_ID", "")
+        if _GUID.fullmatch(said) and said.lower() != found.lower():
+            raise UsageError(
+                f"the playbook's tenant {self.want.tenant} is {found}, and AZURE_TENANT_ID is {said}",
+                where=str(self.want.path),
+                hint="sign in to the tenant that the playbook names, or take the playbook of this one",
+            )
+        return found
+
+    def _connect(self) -> tuple[winrm.Token, str]:
         if not self.want.tenant.lower().endswith((".onmicrosoft.com", ".onmicrosoft.us", ".partner.onmschina.cn")):
             raise UsageError(
                 f"Connect-ExchangeOnline needs the tenant's initial domain, and the playbook says {self.want.tenant}",
                 where=str(self.want.path),
                 hint="write tenant: <name>.onmicrosoft.com",
             )
-        return self._admin.exchange_token().reveal(), self.want.tenant
+        token = self._admin.exchange_token()
+        lifetime = (token.expires - token.obtained).total_seconds()  # both by the endpoint's clock
+        return _Passing(token.reveal(), int(time.time() + lifetime)), self.want.tenant
 
     def consent_link(self, seen: Snapshot) -> str:
         """Where somebody who may consent does so: the portal's page of the application's permissions."""
@@ -94,14 +122,29 @@ class Session:
             )
         return signin.app_token(self.cloud, kept.tenant_id, kept.client_id, kept.reveal(), on_request=self._count)
 
-    def login(self, protocol: Protocol, user: str, sender: str, token: signin.Token) -> Reading:
-        probe = PROBES[protocol]
-        return probe(self.cloud.endpoint(protocol), user, token.reveal, ca=self.cloud.ca, sender=sender)
+    def login(self, protocol: Protocol, user: str, sender: str, token: Token) -> Reading:
+        if protocol == "smtp" and sender != user:
+            return smtp.probe(self.cloud.smtp, user, token.reveal, ca=self.cloud.ca, sender=sender)
+        return PROBES[protocol](self.cloud.endpoint(protocol), user, token.reveal, ca=self.cloud.ca)
 
 
 def new_run() -> str:
     """An id for one run: when it began, and enough chance that two never meet."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+
+
+@dataclass(frozen=True)
+class _Passing:
+    """The admin's Exchange token on its way to Connect-ExchangeOnline."""
+
+    token: str = field(repr=False)
+    expires_on: int
+
+
+def _in_tenant(want: playbook.Playbook, environment: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment, with the sign-in led to the tenant that the playbook names: a token from any other would write
+    in the wrong tenant."""
+    return {**environment, "AZURE_TENANT_ID": want.tenant} if environment.get("AZURE_TENANT_ID") else environment
 
 
 def _cloud(want: playbook.Playbook, cloud_file: Path | None, environment: Mapping[str, str]) -> Cloud:

@@ -4,7 +4,6 @@ State and look-ups only; the cmdlets write it, the mail doors read it. Rows are 
 
 import random
 import uuid
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,11 +88,7 @@ class Exchange:
 
     def recipients(self, identity: str, *, soft_deleted: bool = False) -> list[Mailbox]:
         """Every recipient that answers to a name that -Identity takes; more than one means that it is ambiguous."""
-        wanted = identity.lower()
-        found = [m for m in self._named(wanted) if m.soft_deleted == soft_deleted and wanted in m.names()]
-        if found:
-            return found
-        return [m for m in self.mailboxes if m.soft_deleted == soft_deleted and wanted in m.names()]
+        return [m for m in self._named(identity.lower()) if m.soft_deleted == soft_deleted]
 
     def mailbox(self, identity: str) -> Mailbox | None:
         """A live recipient by any name that -Identity takes."""
@@ -102,14 +97,10 @@ class Exchange:
     def by_address(self, address: str) -> Mailbox | None:
         """A live mailbox by an address a mail client may give."""
         wanted = address.lower()
-
-        def first(mailboxes: Iterable[Mailbox]) -> Mailbox | None:
-            return next((m for m in mailboxes if not m.soft_deleted and wanted in m.addresses()), None)
-
-        return first(self._named(wanted)) or first(self.mailboxes)
+        return next((m for m in self._named(wanted) if not m.soft_deleted and wanted in m.addresses()), None)
 
     def _named(self, name: str) -> list[Mailbox]:
-        """A shortcut, not the truth: whoever asks looks at the mailbox again, and at all of them where it finds none."""
+        """Every recipient of that name, lower case. Names are those it had when it was added: no cmdlet changes them."""
         if self._indexed > len(self.mailboxes):
             self._index, self._indexed = {}, 0
         for mailbox in self.mailboxes[self._indexed :]:

@@ -10,6 +10,7 @@ import ssl
 import tempfile
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -79,7 +80,12 @@ class Sandbox:
 
     async def _door(self, serve: Door, offset: int, tls: ssl.SSLContext | None) -> int:
         port = self._listen + offset if self._listen else 0
-        server = await asyncio.start_server(serve, HOST, port, ssl=tls, limit=1 << 17)
+
+        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with suppress(asyncio.CancelledError):  # the sandbox stops: no report from Python 3.11's stream callback
+                await serve(reader, writer)
+
+        server = await asyncio.start_server(connected, HOST, port, ssl=tls)
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
 

@@ -1,0 +1,185 @@
+"""Cmdlets as data: the ones exosp can send with the parameters it may give them, what comes back, and the one method
+through which they are run. Nothing is sent here, and no cmdlet or parameter outside ``CMDLETS`` can be named.
+
+Source of names, types and pipeline input: the vendor's cmdlet help (MicrosoftDocs/office-docs-powershell, August 2026).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from ..tenant import Failed, Unknown
+
+Kind = Literal["string", "bool", "switch", "list", "secret"]
+Row = Mapping[str, object]
+
+CHUNK = 100  # items a pipeline: large enough to save round trips, small enough to lose little when one breaks
+
+# A row is joined on the first of these groups of properties of which it shows any. What only one object can have
+# stands before what two can share: a mailbox may be named like another one's address.
+_BY_ADDRESS = (("EmailAddresses", "PrimarySmtpAddress", "UserPrincipalName", "WindowsLiveID"),)
+_BY_IDENTITY = (("Identity",),)
+_BY_ID = (
+    ("ExternalDirectoryObjectId",),
+    ("Guid", "DistinguishedName"),
+    ("PrimarySmtpAddress", "EmailAddresses"),
+    ("Identity", "Id", "Name"),
+)
+
+_RECIPIENTS = "Mail Recipients"
+_VIEW_RECIPIENTS = "View-Only Recipients or Mail Recipients"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What the help says of a cmdlet, as far as exosp uses it.
+
+    ``over``: the parameter that takes pipeline input. ``join``: see above. ``shared``: rows are joined by address and
+    show all of their addresses, so one row may answer several items, and a row that matches no item answers none.
+    ``role``: the management role that holds the cmdlet (FACTS: a cmdlet the caller may not run does not exist)."""
+
+    parameters: Mapping[str, Kind]
+    over: str | None = None
+    join: tuple[tuple[str, ...], ...] = ()
+    shared: bool = False
+    role: str = ""
+
+
+CMDLETS: Mapping[str, Spec] = {
+    "Connect-ExchangeOnline": Spec(
+        {"AccessToken": "secret", "Organization": "string", "ExchangeEnvironmentName": "string", "CommandName": "list",
+         "ShowBanner": "switch", "SkipLoadingFormatData": "switch"},
+    ),
+    "Disconnect-ExchangeOnline": Spec({"Confirm": "switch"}),
+    "Get-ServicePrincipal": Spec({"Identity": "string"}, role="Role Management"),
+    "New-ServicePrincipal": Spec(
+        {"AppId": "string", "ObjectId": "string", "DisplayName": "string"}, role="Role Management"
+    ),
+    "Get-Mailbox": Spec(
+        {"Identity": "string", "ResultSize": "string", "SoftDeletedMailbox": "switch", "GroupMailbox": "switch"},
+        over="Identity", join=_BY_ADDRESS, shared=True, role=_VIEW_RECIPIENTS,
+    ),
+    "Get-Recipient": Spec(
+        {"Identity": "string", "ResultSize": "string"},
+        over="Identity", join=_BY_ADDRESS, shared=True, role=_VIEW_RECIPIENTS,
+    ),
+    "Get-MailboxPermission": Spec(
+        {"Identity": "string", "ResultSize": "string", "User": "string"}, over="Identity", join=_BY_IDENTITY, role=_VIEW_RECIPIENTS
+    ),
+    "Add-MailboxPermission": Spec(
+        {"Identity": "string", "User": "string", "AccessRights": "list", "AutoMapping": "bool"},
+        over="Identity", join=_BY_IDENTITY, role=_RECIPIENTS,
+    ),
+    "Get-RecipientPermission": Spec(
+        {"Identity": "string", "ResultSize": "string", "Trustee": "string"}, over="Identity", join=_BY_IDENTITY, role=_VIEW_RECIPIENTS
+    ),
+    "Add-RecipientPermission": Spec(
+        {"Identity": "string", "Trustee": "string", "AccessRights": "list", "Confirm": "switch"},
+        over="Identity", join=_BY_IDENTITY, role=_RECIPIENTS,
+    ),
+    "Get-CASMailbox": Spec(
+        {"Identity": "string", "ResultSize": "string"}, over="Identity", join=_BY_ID, role=_VIEW_RECIPIENTS
+    ),
+    "Set-CASMailbox": Spec(
+        {"Identity": "string", "ImapEnabled": "bool", "PopEnabled": "bool", "SmtpClientAuthenticationDisabled": "bool"},
+        over="Identity", join=_BY_ID, role=_RECIPIENTS,
+    ),
+    "Get-TransportConfig": Spec({}, role="View-Only Configuration"),
+}  # fmt: skip
+
+OURS = tuple(name for name in CMDLETS if not name.endswith("-ExchangeOnline"))  # what a session must offer
+
+_PYTHON: Mapping[Kind, tuple[type, ...]] = {
+    "string": (str,), "secret": (str,), "bool": (bool,), "switch": (bool,), "list": (tuple, list),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, repr=False)
+class Cmdlet:
+    """One cmdlet with its parameters. ``over`` names the parameter that items are piped into, None for no input.
+
+    Raises LookupError or TypeError for what the table does not know: that is a bug, never a user's doing."""
+
+    name: str
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    over: str | None = None
+
+    def __post_init__(self) -> None:
+        spec = CMDLETS.get(self.name)
+        if spec is None:
+            raise LookupError(f"{self.name} is no cmdlet exosp uses")
+        if self.over is not None and self.over != spec.over:
+            raise LookupError(f"{self.name} takes no pipeline input by {self.over}")
+        for name, value in self.parameters.items():
+            kind = spec.parameters.get(name)
+            if kind is None:
+                raise LookupError(f"{self.name} has no parameter {name} that exosp uses")
+            if not isinstance(value, _PYTHON[kind]):
+                raise TypeError(f"{self.name} -{name} is a {kind}, not a {type(value).__name__}")
+            if name == self.over:
+                raise LookupError(f"{self.name} is given {name} by pipeline and as a parameter")
+
+    @property
+    def spec(self) -> Spec:
+        return CMDLETS[self.name]
+
+    def values(self) -> frozenset[str]:
+        """The texts among the parameters' values, lower case: an error that names one of these names no item."""
+        return frozenset(str(value).lower() for value in self.parameters.values() if isinstance(value, str))
+
+    def __str__(self) -> str:
+        """As a person would type it, secrets left out."""
+        return " ".join([self.name, *(self._shown(name, value) for name, value in self.parameters.items())])
+
+    def __repr__(self) -> str:
+        return f"Cmdlet({self})"
+
+    def _shown(self, name: str, value: object) -> str:
+        match self.spec.parameters[name]:
+            case "secret":
+                return f"-{name} …"
+            case "switch":
+                return f"-{name}" if value else f"-{name}:$false"
+            case "bool":
+                return f"-{name} ${str(value).lower()}"
+            case "list" if isinstance(value, tuple | list):
+                return f"-{name} {','.join(map(str, value))}"
+            case _:
+                return f"-{name} {value}"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One piece of pipeline input: the text that is sent, and every text by which a row may name the same thing,
+    lower case, read beforehand."""
+
+    send: str
+    known_as: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of one item (of the whole pipeline, where there were no items) and the warnings that are surely its."""
+
+    rows: tuple[Row, ...]
+    warnings: tuple[str, ...] = ()
+
+
+Answer = Rows | Failed | Unknown
+
+
+class Remoting(Protocol):
+    """How cmdlets reach Exchange."""
+
+    def run(self, cmdlet: Cmdlet, items: Sequence[Item] = ()) -> Iterator[Answer]:
+        """Run one cmdlet in one pipeline with all ``items`` as its input; callers send at most ``CHUNK`` at a time.
+
+        Exactly one answer an item, in the items' order; without items, one in all. It blocks, never sleeps and never
+        retries, and raises no CloudError: that a connection failed is each item's answer too.
+
+        - ``Rows``: it took place; an empty one where the cmdlet shows nothing.
+        - ``Failed``: this item was refused. ``Failed(Unreachable(may_have_happened=True))`` where the channel broke
+          after the pipeline was sent, ``may_have_happened=False`` where nothing was sent.
+        - ``Unknown``: something came back that is surely nobody's (``joining`` has the rules). Read before repeating.
+        """
+        ...

@@ -1,0 +1,318 @@
+"""Exchange Online's cmdlets as the tenant's Exchange port, on any remoting.
+
+Every read is filtered here: a Get-* may answer an unknown identity with every row or with an error (the vendor's help
+and field reports disagree), so no row is believed for its place. What stays unclear in a batch is read again one by
+one. Nothing here waits, and no write is repeated.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import TypeVar, assert_never
+
+from .. import tenant
+from ..errors import CloudError, Conflict, Forbidden, Missing, NotYetVisible, Throttled, Unreachable
+from ..snapshot import (
+    Address,
+    AppId,
+    ClientAccess,
+    ExchangeEntry,
+    Mailbox,
+    MailboxId,
+    MailboxPermission,
+    NoMailbox,
+    Observed,
+    RecipientPermission,
+    Snapshot,
+    Transport,
+)
+from ..writes import AddMailboxPermission, AddRecipientPermission, ExchangeWrite, NewServicePrincipal, SetClientAccess
+from .cmdlets import CHUNK, Answer, Cmdlet, Item, Remoting, Row, Rows
+from .errors import SERVICE
+from .joining import present, several, shown, truth
+from .records import client_access, entry, mailbox_or_not, no_mailbox, permission, recipient_permission
+from .trustees import Pair, Trustees
+
+T = TypeVar("T")
+
+_ALL = {"ResultSize": "Unlimited"}  # the default is 1,000 rows and a warning
+
+
+class Online:
+    """The Exchange port. ``requests`` counts pipelines; connecting is the remoting's own affair."""
+
+    def __init__(self, remoting: Remoting) -> None:
+        self._remoting = remoting
+        self._trustees = Trustees()
+        self.requests = 0
+
+    # Reads
+
+    def entries(self, app_id: AppId | None = None) -> tuple[ExchangeEntry, ...]:
+        """Service principals known to Exchange: one application's, or all."""
+        if app_id is None:
+            return tuple(entry(row) for row in self._rows(Cmdlet("Get-ServicePrincipal")))
+        try:
+            rows = self._rows(Cmdlet("Get-ServicePrincipal", {"Identity": app_id}))
+        except (Missing, NotYetVisible):
+            return ()
+        except Conflict:  # two entries claim it: both are wanted
+            rows = self._rows(Cmdlet("Get-ServicePrincipal"))
+        found = tuple(entry(row) for row in rows if shown(row, "AppId").lower() == app_id.lower())
+        self._trustees.asked(found)
+        return found
+
+    def mailboxes(self, addresses: Sequence[Address]) -> dict[Address, Mailbox | NoMailbox]:
+        """What each address is: a mailbox, or the reason why it is none. One pipeline where all are mailboxes."""
+        found: dict[Address, Mailbox | NoMailbox] = {}
+        absent: list[Address] = []
+        for address, answer in self._by_address(Cmdlet("Get-Mailbox", _ALL, over="Identity"), addresses):
+            seen = mailbox_or_not(address, answer)
+            if seen is None:
+                absent.append(address)
+            else:
+                found[address] = seen
+        found |= self._why_not(absent)
+        return {address: found[address] for address in addresses}
+
+    def permissions(self, mailboxes: Sequence[Mailbox]) -> tuple[MailboxPermission, ...]:
+        """Their rows. ``user`` is the object ID where a row names an application of ``entries`` in a form that could be
+        another one's, and Exchange's own filter says that it is this one's."""
+        cmdlet = Cmdlet("Get-MailboxPermission", _ALL, over="Identity")
+        found = [permission(mailbox.id, row) for mailbox, rows in self._each(cmdlet, mailboxes) for row in rows]
+        named = self._named(cmdlet, "User", mailboxes, [(row.mailbox, row.user) for row in found])
+        return tuple(dict.fromkeys(replace(row, user=named[row.mailbox, row.user]) for row in found))
+
+    def recipient_permissions(self, mailboxes: Sequence[Mailbox]) -> tuple[RecipientPermission, ...]:
+        """Their SendAs rows; ``trustee`` as ``user`` above."""
+        cmdlet = Cmdlet("Get-RecipientPermission", _ALL, over="Identity")
+        found = [
+            recipient_permission(mailbox.id, row)
+            for mailbox, rows in self._each(cmdlet, mailboxes)
+            for row in rows
+            if "sendas" in {right.lower() for right in several(row, "AccessRights")}
+        ]
+        named = self._named(cmdlet, "Trustee", mailboxes, [(row.mailbox, row.trustee) for row in found])
+        return tuple(dict.fromkeys(replace(row, trustee=named[row.mailbox, row.trustee]) for row in found))
+
+    def client_access(self, mailboxes: Sequence[Mailbox]) -> dict[MailboxId, ClientAccess]:
+        cmdlet = Cmdlet("Get-CASMailbox", _ALL, over="Identity")
+        found = {}
+        for mailbox, rows in self._each(cmdlet, mailboxes):
+            if not rows:
+                raise Missing(f"Get-CASMailbox shows nothing for {mailbox.address}", service=SERVICE, asked=str(cmdlet))
+            found[mailbox.id] = client_access(mailbox, rows[0])
+        return found
+
+    def transport(self) -> Transport:
+        rows = self._rows(Cmdlet("Get-TransportConfig"))
+        off = truth(rows[0], "SmtpClientAuthenticationDisabled") if rows else None
+        if off is None:
+            raise CloudError(
+                "Get-TransportConfig does not show SmtpClientAuthenticationDisabled",
+                service=SERVICE, asked="Get-TransportConfig",
+                hint="its role View-Only Configuration shows it; Exchange Administrator has that",
+            )  # fmt: skip
+        return Transport(smtp_auth_disabled=off)
+
+    # Writes
+
+    def send(
+        self, writes: Sequence[ExchangeWrite], seen: Snapshot
+    ) -> Iterator[tuple[ExchangeWrite, tenant.Done | tenant.Failed | tenant.Unknown]]:
+        """Send writes in as few pipelines as their parameters allow, one answer each, as they come.
+
+        Raises Throttled or Unreachable only where nothing was sent at all. Later on, what was not sent is Unknown."""
+        answered = False
+        for cmdlet, group in _grouped(writes, seen):
+            for part in _parts(group):
+                items = [_item(write, seen) for write in part] if cmdlet.over else []
+                answers = self._run(cmdlet, items)
+                if not answered:
+                    _raise_if_nothing_was_sent(answers)
+                for write, answer in zip(part, answers, strict=True):
+                    answered = True
+                    yield write, _done(write, answer, seen)
+
+    # Running
+
+    def _run(self, cmdlet: Cmdlet, items: Sequence[Item] = ()) -> list[Answer]:
+        """One pipeline."""
+        self.requests += 1
+        answers = list(self._remoting.run(cmdlet, items))
+        assert len(answers) == max(1, len(items)), f"{cmdlet}: {len(answers)} answers for {len(items)} items"
+        return answers
+
+    def _rows(self, cmdlet: Cmdlet) -> tuple[Row, ...]:
+        """All rows of a cmdlet without input. Raises its CloudError."""
+        return _rows(self._run(cmdlet)[0], cmdlet)
+
+    def _ask(self, cmdlet: Cmdlet, items: Sequence[Item]) -> list[Answer]:
+        """One answer an item. What is unclear within a batch is asked once more, alone."""
+        answers: list[Answer] = []
+        for part in _parts(items):
+            some = self._run(cmdlet, part)
+            if len(part) > 1:
+                some = [
+                    self._run(cmdlet, [item])[0] if isinstance(answer, tenant.Unknown) else answer
+                    for item, answer in zip(part, some, strict=True)
+                ]
+            answers += some
+        return answers
+
+    def _each(self, cmdlet: Cmdlet, mailboxes: Sequence[Mailbox]) -> Iterator[tuple[Mailbox, tuple[Row, ...]]]:
+        """The rows of each mailbox. Raises the first CloudError, naming the mailbox where it is one's own."""
+        answers = self._ask(cmdlet, [_as_item(mailbox) for mailbox in mailboxes])
+        for mailbox, answer in zip(mailboxes, answers, strict=True):
+            yield mailbox, _rows(answer, cmdlet, mailbox.address)
+
+    def _named(
+        self, cmdlet: Cmdlet, column: str, mailboxes: Sequence[Mailbox], pairs: Sequence[Pair]
+    ) -> dict[Pair, str]:
+        """Whom each row names. One more pipeline for each application that an unclear row might name."""
+        for question in self._trustees.questions(pairs):
+            boxes = [mailbox for mailbox in mailboxes if mailbox.id in question.mailboxes]
+            filtered = Cmdlet(cmdlet.name, {**cmdlet.parameters, column: question.object_id}, over=cmdlet.over)
+            for mailbox, answer in zip(boxes, self._ask(filtered, list(map(_as_item, boxes))), strict=True):
+                if isinstance(answer, Rows):
+                    users = {shown(row, column).strip().lower() for row in answer.rows}
+                    self._trustees.answered(question, mailbox.id, users)
+        return {pair: self._trustees.name(pair) for pair in pairs}
+
+    def _by_address(self, cmdlet: Cmdlet, addresses: Iterable[Address]) -> Iterator[tuple[Address, Answer]]:
+        """One answer an address. Raises what concerns every address, such as a missing role or no connection."""
+        asked = list(dict.fromkeys(addresses))
+        answers = self._ask(cmdlet, [Item(address, frozenset({address.lower()})) for address in asked])
+        for address, answer in zip(asked, answers, strict=True):
+            if isinstance(answer, tenant.Failed) and isinstance(answer.error, Forbidden | Throttled | Unreachable):
+                raise answer.error
+            yield address, answer
+
+    def _why_not(self, absent: Sequence[Address]) -> dict[Address, NoMailbox]:
+        """Why addresses that Get-Mailbox does not know are no mailboxes. Three more pipelines at most a hundred."""
+        reasons: dict[Address, NoMailbox] = {}
+        for cmdlet in (
+            Cmdlet("Get-Recipient", _ALL, over="Identity"),
+            Cmdlet("Get-Mailbox", {**_ALL, "SoftDeletedMailbox": True}, over="Identity"),
+            Cmdlet("Get-Mailbox", {**_ALL, "GroupMailbox": True}, over="Identity"),
+        ):
+            rest = [address for address in absent if address not in reasons]
+            if not rest:
+                break
+            for address, answer in self._by_address(cmdlet, rest):
+                reason = no_mailbox(address, cmdlet, answer)
+                if reason is not None:
+                    reasons[address] = reason
+        return {address: reasons.get(address, NoMailbox(address, "absent")) for address in absent}
+
+
+def _rows(answer: Answer, cmdlet: Cmdlet, whose: str = "") -> tuple[Row, ...]:
+    match answer:
+        case Rows(rows):
+            return rows
+        case tenant.Failed(error):
+            raise error
+        case tenant.Unknown(why):
+            name = f" for {whose}" if whose else ""
+            raise CloudError(
+                f"{cmdlet.name}{name}: nothing that is surely its own came back ({why})",
+                service=SERVICE, asked=str(cmdlet), hint="run the command again",
+            )  # fmt: skip
+        case _:
+            assert_never(answer)
+
+
+# Writes into cmdlets
+
+
+def _cmdlet(write: ExchangeWrite, seen: Snapshot) -> Cmdlet:
+    """One write's cmdlet, without the mailbox: equal ones share a pipeline. New-ServicePrincipal takes no input."""
+    match write:
+        case NewServicePrincipal(app_id, object_id, name):
+            parameters: dict[str, object] = {
+                "AppId": app_id.value(seen), "ObjectId": object_id.value(seen), "DisplayName": name,
+            }  # fmt: skip
+            return Cmdlet("New-ServicePrincipal", parameters)
+        case AddMailboxPermission(trustee=trustee):
+            parameters = {"User": trustee.value(seen), "AccessRights": ("FullAccess",), "AutoMapping": False}
+            return Cmdlet("Add-MailboxPermission", parameters, over="Identity")
+        case AddRecipientPermission(trustee=trustee):
+            who = trustee if isinstance(trustee, str) else trustee.value(seen)
+            # Without -Confirm:$false it stops to ask (vendor's help).
+            parameters = {"Trustee": who, "AccessRights": ("SendAs",), "Confirm": False}
+            return Cmdlet("Add-RecipientPermission", parameters, over="Identity")
+        case SetClientAccess(imap=imap, pop=pop, smtp_auth_disabled=smtp):
+            switches = {"ImapEnabled": imap, "PopEnabled": pop, "SmtpClientAuthenticationDisabled": smtp}
+            parameters = {name: value for name, value in switches.items() if value is not None}
+            return Cmdlet("Set-CASMailbox", parameters, over="Identity")
+        case _:
+            assert_never(write)
+
+
+def _grouped(writes: Sequence[ExchangeWrite], seen: Snapshot) -> Iterator[tuple[Cmdlet, list[ExchangeWrite]]]:
+    """Writes by what they have in common, in their order; those that take no input stand alone."""
+    groups: dict[str, tuple[Cmdlet, list[ExchangeWrite]]] = {}
+    for number, write in enumerate(writes):
+        cmdlet = _cmdlet(write, seen)
+        key = str(cmdlet) if cmdlet.over else f"{number}"
+        groups.setdefault(key, (cmdlet, []))[1].append(write)
+    yield from groups.values()
+
+
+def _item(write: ExchangeWrite, seen: Snapshot) -> Item:
+    assert not isinstance(write, NewServicePrincipal)
+    for mailbox in seen.mailboxes.values():
+        if isinstance(mailbox, Mailbox) and mailbox.id == write.mailbox:
+            return _as_item(mailbox)
+    return Item(write.mailbox, frozenset({write.mailbox.lower(), write.address.lower()}))
+
+
+def _as_item(mailbox: Mailbox) -> Item:
+    return Item(mailbox.id, mailbox.forms | mailbox.addresses)
+
+
+def _parts(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), CHUNK):
+        yield items[start : start + CHUNK]
+
+
+def _raise_if_nothing_was_sent(answers: Sequence[Answer]) -> None:
+    errors = [answer.error for answer in answers if isinstance(answer, tenant.Failed)]
+    first = errors[0] if len(errors) == len(answers) else None
+    if first is None or any(error is not first for error in errors):
+        return
+    if isinstance(first, Throttled) or (isinstance(first, Unreachable) and not first.may_have_happened):
+        raise first
+
+
+def _done(write: ExchangeWrite, answer: Answer, seen: Snapshot) -> tenant.Done | tenant.Failed | tenant.Unknown:
+    match answer:
+        case tenant.Failed(Unreachable() as error):
+            return tenant.Unknown(error.what)
+        case tenant.Failed() | tenant.Unknown():
+            return answer
+        case Rows(rows, warnings):
+            if isinstance(write, SetClientAccess):
+                return tenant.Done()  # Set-CASMailbox shows nothing
+            if rows:
+                return tenant.Done(_made(write, rows[0], seen))
+            if any(present(warning) for warning in warnings):
+                return tenant.Done()
+            return tenant.Unknown("neither a row nor a warning came back")
+        case _:
+            assert_never(answer)
+
+
+def _made(write: ExchangeWrite, row: Row, seen: Snapshot) -> Observed | None:
+    """What a reply's row shows of a write; a grant's is its trustee's, however the row names that one."""
+    match write:
+        case NewServicePrincipal():
+            return entry(row)
+        case AddMailboxPermission(trustee=trustee):
+            return replace(permission(write.mailbox, row), user=trustee.value(seen).lower())
+        case AddRecipientPermission(trustee=trustee):
+            who = trustee if isinstance(trustee, str) else trustee.value(seen)
+            return replace(recipient_permission(write.mailbox, row), trustee=who.lower())
+        case SetClientAccess():
+            return None
+        case _:
+            assert_never(write)

@@ -1,0 +1,227 @@
+"""From a tree of nodes to a Playbook, from the top to the bottom of the file."""
+
+import os
+import re
+from pathlib import Path
+from typing import Literal, cast
+
+from ..clouds import CLOUDS
+from ..errors import Fault
+from ..snapshot import Address, Protocol
+from . import rules
+from .keys import EXAMPLES, Keys, Text, is_empty, quoted
+from .rules import Refused
+from .values import PROTOCOLS, App, Box, Playbook, Reach, SecretCredential, SendAs
+from .yaml_nodes import Mapping as Keyed
+from .yaml_nodes import Node, Scalar, Sequence
+
+CLOUD_HINTS = {
+    "gcc": "tenants of GCC (not High) use `global`",
+    "gcc-moderate": "tenants of GCC (not High) use `global`",
+}
+
+
+class Reader(Keys):
+    """Reads one playbook; where a method answers nothing, there was a fault."""
+
+    # A playbook from the top
+
+    def playbook(self, root: Node) -> Playbook | None:
+        """None where there was a fault."""
+        start = 0 if isinstance(root, Keyed) else root.start
+        keys = self.keys("", "the playbook", root, start)
+        if keys is None:
+            return None
+        self._version(keys.get("exosp"))
+        tenant = self.optional(keys, "tenant", rules.tenant, field="tenant")
+        cloud = self.optional(keys, "cloud", self._cloud, field="cloud")
+        app = self._app(*keys["app"]) if "app" in keys else None
+        protocols = self._protocols("protocols", keys["protocols"][1]) if "protocols" in keys else PROTOCOLS
+        boxes = self._boxes(keys["mailboxes"], protocols) if "mailboxes" in keys else ()
+        exchange = self._exchange(*keys["exchange"]) if "exchange" in keys else Reach()
+        if self.faults or tenant is None or app is None:
+            return None
+        return Playbook(self.path, tenant, cloud or "global", app, protocols, boxes, exchange)
+
+    def _version(self, held: tuple[Scalar, Node] | None) -> None:
+        if held is None:
+            return
+        node = self.filled("exosp", *held)
+        if isinstance(node, Scalar) and node.kind == "number" and node.text == "1":
+            return
+        if isinstance(node, Scalar):
+            self.fault(
+                node.start, f"`exosp`: {quoted(node.text)} is no version that this exosp reads", "write exosp: 1"
+            )
+        elif node is not None:
+            self.fault(node.start, "`exosp` must be the number 1", "write exosp: 1")
+
+    def _cloud(self, name: str) -> str:
+        if name in CLOUDS:
+            return name
+        raise Refused("is no cloud", CLOUD_HINTS.get(name.lower()) or self.meant(name, CLOUDS))
+
+    def _app(self, key: Scalar, node: Node) -> App | None:
+        keys = self.keys("app", "`app`", self.filled("app", key, node), key.start)
+        if keys is None:
+            return None
+        found = self.optional(keys, "key", rules.key, field="app.key")
+        name = self.optional(keys, "name", rules.name, field="app.name")
+        credential = self._credential(*keys["credential"]) if "credential" in keys else None
+        if found is None or name is None or credential is None:
+            return None
+        return App(found, name, credential, self.place(key.start))
+
+    def _credential(self, key: Scalar, node: Node) -> SecretCredential | None:
+        field = "app.credential"
+        keys = self.keys(field, f"`{field}`", self.filled(field, key, node), key.start)
+        if keys is None:
+            return None
+        self.optional(keys, "type", self.one_of(rules.CREDENTIALS, "type of credential"), field=f"{field}.type")
+        valid_for = self.optional(keys, "valid_for", rules.valid_for, field=f"{field}.valid_for")
+        save_to = self.optional(keys, "save_to", self._save_to, field=f"{field}.save_to")
+        if valid_for is None or save_to is None:
+            return None
+        written = cast(Scalar, keys["save_to"][1])
+        return SecretCredential(valid_for, save_to, written.text, self.place(written.start))
+
+    def _save_to(self, value: str) -> Path:
+        """Where the credential goes, without symbolic links on the way."""
+        allowed = "--allow-outside lifts this"
+        if value.startswith("~"):
+            raise Refused("begins with ~, which is not replaced", "write a path from the playbook's folder")
+        if Path(value).is_absolute() and not self.allow_outside:
+            raise Refused("is an absolute path", f"write a path from the playbook's folder; {allowed}")
+        try:
+            folder = self.path.parent.resolve()
+            aim = folder / value
+            named = aim.name not in ("", "..") and not value.endswith(("/", "/."))
+            found = aim.parent.resolve() / aim.name if named else aim.resolve()
+            if not found.is_relative_to(folder) and not self.allow_outside:
+                raise Refused("leads out of the playbook's folder", allowed)
+            if not named or (found.is_dir() and not found.is_symlink()):
+                raise Refused("is a folder", "name a file, such as support-desk.env")
+            if found.is_symlink():
+                raise Refused("is a symbolic link", "name the file itself")
+            if found == self.path.resolve() or (found.exists() and self.path.exists() and found.samefile(self.path)):
+                raise Refused("is the playbook itself", "name another file, such as support-desk.env")
+        except (OSError, RuntimeError, ValueError) as fault:  # too long, a loop of links, a NUL
+            why = os.strerror(fault.errno) if isinstance(fault, OSError) and fault.errno else "no such path can exist"
+            raise Refused(f"cannot be a path: {why}") from None
+        return found
+
+    # Mailboxes
+
+    def _boxes(self, held: tuple[Scalar, Node], protocols: tuple[Protocol, ...]) -> tuple[Box, ...]:
+        key, node = held
+        if node is not None and is_empty(node):
+            self.fault(key.start, "`mailboxes` names no mailbox", EXAMPLES["mailboxes"])
+            return ()
+        if not isinstance(node, Sequence):
+            self.wrong("mailboxes", node, "a list of mailboxes", EXAMPLES["mailboxes"])
+            return ()
+        boxes = [self._box(item, protocols) for item in node.items]
+        if not boxes:
+            self.fault(key.start, "`mailboxes` names no mailbox", EXAMPLES["mailboxes"])
+        return tuple(box for box in self._unique(boxes) if box is not None)
+
+    def _unique(self, boxes: "list[tuple[Box, str] | None]") -> list[Box]:
+        first: dict[str, Box] = {}
+        for box, shown in (held for held in boxes if held is not None):
+            other = first.setdefault(box.address.lower(), box)
+            if other is not box:
+                lines = f"lines {other.place.line} and {box.place.line}"
+                self.faults.append(
+                    Fault(box.place.line, box.place.column, f"{quoted(shown)} is listed twice: {lines}", "keep one")
+                )
+        return list(first.values())
+
+    def _box(self, node: Node, protocols: tuple[Protocol, ...]) -> tuple[Box, str] | None:
+        if is_empty(node):
+            self.fault(node.start, "an entry of `mailboxes` is empty", "write an address, or drop the dash")
+            return None
+        if not isinstance(node, Keyed):
+            found = self.text("mailboxes", node)
+            address = self.checked("", found, rules.address)
+            if found is None or address is None:
+                return None
+            return Box(Address(address), frozenset(protocols), None, self.place(found.start)), found.shown
+        keys = self.keys("mailboxes", "a mailbox", node, node.start)
+        assert keys is not None
+        held = self.text("mailboxes.address", keys["address"][1], keys["address"][0]) if "address" in keys else None
+        address = self.checked("", held, rules.address)
+        own = protocols
+        if "protocols" in keys:
+            own = self._protocols("mailboxes.protocols", keys["protocols"][1])
+        send_as = self._send_as(keys["send_as"], address, own) if "send_as" in keys else None
+        if held is None or address is None:
+            return None
+        return Box(Address(address), frozenset(own), send_as, self.place(held.start)), held.shown
+
+    def _protocols(self, field: str, node: Node) -> tuple[Protocol, ...]:
+        """In the order written. Nothing where there was a fault."""
+        hint = "[imap, pop, smtp], or some of them"
+        if not isinstance(node, Sequence):
+            self.wrong(field, node, "a list of protocols", hint)
+            return ()
+        if not node.items:
+            self.fault(node.start, f"`{field}` names no protocol", hint)
+        found: dict[Protocol, None] = {}
+        for item in node.items:
+            text = self.text(field, item)
+            name = cast("Protocol | None", self.checked("", text, self.one_of(PROTOCOLS, "protocol")))
+            if name in found:
+                self.fault(item.start, f"{quoted(text.shown if text else '')} is listed twice", "keep one")
+            elif name is not None:
+                found[name] = None
+        return tuple(found)
+
+    def _send_as(
+        self, held: tuple[Scalar, Node], address: str | None, protocols: tuple[Protocol, ...]
+    ) -> SendAs | None:
+        key, node = held
+        field = "mailboxes.send_as"
+        keys = self.keys(field, "`send_as`", self.filled(field, key, node), key.start)
+        if keys is None:
+            return None
+        sender = self.optional(keys, "from", rules.address, field="")
+        by = self.optional(keys, "by", self.one_of(("app", "mailbox"), "holder of SendAs"), field=f"{field}.by")
+        if protocols and "smtp" not in protocols:
+            self.fault(key.start, "`send_as` needs smtp, which is not among this mailbox's protocols")
+        if sender is not None and address is not None and by == "mailbox" and sender.lower() == address.lower():
+            self.fault(keys["from"][1].start, "a mailbox needs no right to send as itself", "drop `send_as`")
+        if sender is None:
+            return None
+        return SendAs(Address(sender), cast(Literal["app", "mailbox"], by or "app"), self.place(key.start))
+
+    # Exchange
+
+    def _exchange(self, key: Scalar, node: Node) -> Reach:
+        keys = self.keys("exchange", "`exchange`", self.filled("exchange", key, node), key.start)
+        if keys is None:
+            return Reach()
+        read = self.optional
+        return Reach(
+            remoting=read(keys, "remoting", self.one_of(rules.REMOTINGS, "remoting"), field="exchange.remoting"),
+            host=read(keys, "host", rules.host, field="exchange.host"),
+            port=self._port(*keys["port"]) if "port" in keys else None,
+            path=read(keys, "path", rules.url_path, field="exchange.path"),
+            auth=read(keys, "auth", self.one_of(rules.AUTHS, "way to authenticate"), field="exchange.auth"),
+            configuration=read(keys, "configuration", rules.configuration, field="exchange.configuration"),
+            place=self.place(key.start),
+        )
+
+    def _port(self, key: Scalar, node: Node) -> int | None:
+        """A plain number, or a variable that holds one."""
+        filled = self.filled("exchange.port", key, node)
+        if isinstance(filled, Scalar) and filled.kind == "number":
+            held: Text | None = Text(filled.text, filled.text, filled.start, replaced=False)
+        else:
+            held = self.text("exchange.port", filled) if filled is not None else None
+        return self.checked("exchange.port", held, _port_number)
+
+
+def _port_number(value: str) -> int:
+    if not re.fullmatch(r"[1-9][0-9]{0,4}", value) or int(value) > 65535:
+        raise Refused("is no port", "a plain number from 1 to 65535")
+    return int(value)

@@ -1,0 +1,101 @@
+"""A playbook's values, frozen. Each knows where it stands in the file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ..snapshot import Address, Protocol
+
+PROTOCOLS: tuple[Protocol, ...] = ("imap", "pop", "smtp")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in a playbook something stands; line and column from 1."""
+
+    path: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True)
+class SecretCredential:
+    """A client secret. ``valid_for`` is in seconds, ``save_to`` absolute, ``shown`` the path as the playbook has it."""
+
+    valid_for: int
+    save_to: Path
+    shown: str
+    place: Place
+
+
+@dataclass(frozen=True)
+class App:
+    """The application. ``key`` is its identity; ``name`` is for people and identifies nothing."""
+
+    key: str
+    name: str
+    credential: SecretCredential
+    place: Place
+
+    @property
+    def unique_name(self) -> str:
+        """Graph's uniqueName."""
+        return f"exosp-{self.key}"
+
+    @property
+    def secret_label(self) -> str:
+        """The displayName of the secrets that are ours."""
+        return f"exosp-{self.key}"
+
+
+@dataclass(frozen=True)
+class SendAs:
+    """Mail carries ``sender``'s address. ``by``: whose SendAs right counts, since Microsoft's page and field reports
+    disagree: the application's, or that of the mailbox that signs in."""
+
+    sender: Address
+    by: Literal["app", "mailbox"]
+    place: Place
+
+
+@dataclass(frozen=True)
+class Box:
+    """One mailbox and how it is to be reached: by its own list of protocols, else by the playbook's."""
+
+    address: Address
+    protocols: frozenset[Protocol]
+    send_as: SendAs | None
+    place: Place
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How Exchange's cmdlets are reached. None: the playbook does not say. An IPv6 ``host`` stands in brackets."""
+
+    remoting: str | None = None
+    host: str | None = None
+    port: int | None = None
+    path: str | None = None
+    auth: str | None = None
+    configuration: str | None = None
+    place: Place | None = None
+
+
+@dataclass(frozen=True)
+class Playbook:
+    """A whole playbook, valid as far as it can be judged without the tenant."""
+
+    path: Path
+    tenant: str
+    cloud: str
+    app: App
+    protocols: tuple[Protocol, ...]
+    boxes: tuple[Box, ...]
+    exchange: Reach
+
+    def needed(self) -> tuple[Protocol, ...]:
+        """The protocols that any mailbox uses, in the order imap, pop, smtp."""
+        return tuple(protocol for protocol in PROTOCOLS if any(protocol in box.protocols for box in self.boxes))

@@ -1,0 +1,12 @@
+"""Every Exchange cmdlet that the sandbox emulates, in one table. What the vendor's table knows and this one does not
+answers NotEmulated by name."""
+
+from . import connection, mailboxes, permissions, principals
+from .session import Cmdlet
+
+TABLE: dict[str, Cmdlet] = {
+    **connection.CMDLETS,
+    **principals.CMDLETS,
+    **mailboxes.CMDLETS,
+    **permissions.CMDLETS,
+}

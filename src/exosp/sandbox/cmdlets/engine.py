@@ -1,0 +1,266 @@
+"""Run one pipeline as PowerShell does: find the command, bind it, feed it its input, and report by streams.
+
+It knows no wire: commands come as data, output goes to a Sink. Each item costs what Options say, and one identity runs at
+most so many at once. A cmdlet that is not there and one that the caller lacks are told apart by nobody.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..tenant import Tenant
+from . import TABLE, builtin
+from .binding import Bound, Spec, bind, bind_input, schema, spec
+from .connection import unauthorized
+from .outcome import RUNTIME, Failure, Item, Output, Warn, command_not_found, no_user_interaction, not_emulated
+from .session import Call, Cmdlet, Connection, Runspace
+
+_EVERY = 25  # items between two turns of the event loop, where nothing else waits
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of a pipeline, as the client built it: name, then parameters in order (None: positional)."""
+
+    name: str
+    parameters: tuple[tuple[str | None, Any], ...] = ()
+    is_script: bool = False
+
+
+class Sink(Protocol):
+    """Where a pipeline's streams go. ``item``: the 1-based number of the input object."""
+
+    def output(self, row: Item) -> None: ...
+
+    def warning(self, text: str, item: int) -> None: ...
+
+    def error(self, failure: Failure, item: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A command that exists in this session."""
+
+    spec: Spec
+    cmdlet: Cmdlet
+    connection: Connection | None
+
+
+class Engine:
+    """One per host: it holds how many cmdlets each identity runs at once."""
+
+    def __init__(self, tenant: Tenant) -> None:
+        self.tenant = tenant
+        self._slots: dict[str, asyncio.Semaphore] = {}
+
+    async def run(
+        self,
+        runspace: Runspace,
+        statements: Sequence[Sequence[Command]],
+        items: AsyncIterator[Any] | None,
+        sink: Sink,
+        *,
+        full_language: bool,
+    ) -> None:
+        """Run the statements in order. Raises Failure where the pipeline ends in error.
+
+        In a batch of statements a terminating error is reported and the next statement runs, except where
+        -ErrorAction Stop caused it (PowerShell's source, LocalPipeline).
+        """
+        if not full_language and (len(statements) > 1 or any(len(s) > 1 or s[0].is_script for s in statements)):
+            raise _no_language()
+        for statement in statements:
+            try:
+                await self._statement(runspace, statement, items, sink, full_language)
+            except _Stopped as stop:
+                raise stop.failure from None
+            except Failure as failure:
+                if len(statements) == 1:
+                    raise
+                sink.error(failure, 0)
+
+    async def _statement(
+        self,
+        runspace: Runspace,
+        commands: Sequence[Command],
+        items: AsyncIterator[Any] | None,
+        sink: Sink,
+        full_language: bool,
+    ) -> None:
+        first, *rest = commands
+        self.tenant.count("remoting", _canonical(first.name) if not first.is_script else "script")
+        try:
+            if any(command.is_script for command in commands):
+                raise not_emulated("scripts; add commands and parameters instead")
+            entry = self._find(runspace, first.name)
+            shape = _shape(rest)
+            bound = bind(
+                entry.spec, first.parameters, entry.cmdlet.parameters, entry.cmdlet.sets, piped=items is not None
+            )
+        except Failure as failure:
+            failure.activity = failure.activity or _canonical(first.name)
+            raise
+        streams = _Streams(sink, bound, shape)
+        number = 0
+        async for item in items if items is not None else _nothing():
+            number += 1
+            await self._one(entry, bound, runspace, item, items is not None, number, streams)
+            if number % _EVERY == 0:
+                await asyncio.sleep(0)
+
+    async def _one(
+        self, entry: _Entry, bound: Bound, runspace: Runspace, item: Any, piped: bool, number: int, streams: "_Streams"
+    ) -> None:
+        name = bound.spec.name
+        try:
+            values = bind_input(bound, item) if piped else bound.values
+            await self._charge(entry.connection)
+            if entry.connection is not None and self.tenant.clock.now() >= entry.connection.expires:
+                raise unauthorized()  # -AccessToken cannot be renewed by the module
+            call = Call(name, self.tenant, runspace, values)
+            for count, output in enumerate(self._outputs(entry, call), 1):
+                streams.take(output, number)
+                if count % _EVERY == 0:
+                    await asyncio.sleep(0)
+        except Failure as failure:
+            failure.activity = name
+            if failure.terminating:
+                raise
+            streams.fail(failure, number)
+
+    def _outputs(self, entry: _Entry, call: Call) -> Iterator[Output]:
+        if entry.spec.name == "Get-Command":
+            return builtin.get_command(call, self._visible(call.runspace))
+        return entry.cmdlet.run(call)
+
+    async def _charge(self, connection: Connection | None) -> None:
+        seconds = self.tenant.options.cmdlet_time
+        if seconds <= 0:
+            return
+        if connection is None:
+            await asyncio.sleep(seconds)
+            return
+        most = max(1, self.tenant.options.cmdlets_at_once)
+        async with self._slots.setdefault(connection.object_id, asyncio.Semaphore(most)):
+            await asyncio.sleep(seconds)
+
+    def _find(self, runspace: Runspace, name: str) -> _Entry:
+        """The command of that name in this session. Raises Failure."""
+        canonical = _canonical(name)
+        if canonical in builtin.SPECS:
+            parameters = frozenset(builtin.SPECS[canonical].parameters)
+            cmdlet = builtin.CMDLETS.get(canonical, Cmdlet(lambda call: iter(()), parameters))
+            return _Entry(builtin.SPECS[canonical], cmdlet, None)
+        if canonical not in self._visible(runspace):
+            raise command_not_found(name)
+        if canonical not in TABLE:
+            raise not_emulated(f"the cmdlet {canonical}")
+        connection = runspace.connection(canonical)
+        if canonical.startswith("Get-EXO") and runspace.connections:
+            connection = runspace.connections[-1]
+        return _Entry(spec(canonical), TABLE[canonical], connection)
+
+    def _visible(self, runspace: Runspace) -> set[str]:
+        connected = {name for connection in runspace.connections for name in connection.cmdlets}
+        return connected | MODULE_CMDLETS | set(builtin.SPECS)
+
+
+# The module's own, there before a connection: its connection cmdlets and the nine Get-EXO*.
+MODULE_CMDLETS = {name for name, cmdlet in TABLE.items() if cmdlet.module} | {
+    name for name in schema() if name.startswith("Get-EXO")
+}
+
+
+def _canonical(name: str) -> str:
+    """The name as the vendor writes it; the client's own, cut short, where nobody knows it."""
+    return _NAMES.get(name.rpartition("\\")[2].lower(), name[:64])
+
+
+_NAMES = {name.lower(): name for name in (*schema(), *builtin.SPECS)}
+
+
+def _no_language() -> Failure:
+    """KB5001779; jborean93/pypsrp#103."""
+    return Failure(
+        "The syntax is not supported by this runspace. This can occur if the runspace is in no-language mode.",
+        "ScriptsNotAllowed",
+        types=RUNTIME,
+        category="ParserError",
+    )
+
+
+def _shape(rest: Iterable[Command]) -> Callable[[Item], Item | None]:
+    """What the commands after the first make of a row. Raises Failure for any that does more than shape rows."""
+    shapes = []
+    for command in rest:
+        name = _canonical(command.name)
+        if name not in builtin.SINKS:
+            raise not_emulated(f"a pipeline into {name}")
+        bound = bind(builtin.SPECS[name], command.parameters, frozenset(builtin.SPECS[name].parameters))
+        shapes.append(builtin.sink(name, bound.values))
+
+    def apply(row: Item) -> Item | None:
+        shaped: Item | None = row
+        for shape in shapes:
+            shaped = shape(shaped) if shaped is not None else None
+        return shaped
+
+    return apply
+
+
+async def _nothing() -> AsyncIterator[None]:
+    yield None
+
+
+class _Stopped(Exception):
+    """-ErrorAction or -WarningAction Stop: it ends the whole pipeline, batch or not."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class _Streams:
+    """A sink behind the common parameters of one command."""
+
+    def __init__(self, sink: Sink, bound: Bound, shape: Callable[[Item], Item | None]) -> None:
+        self._sink = sink
+        self._shape = shape
+        self._errors = bound.common.get("ErrorAction") or "Continue"
+        self._warnings = bound.common.get("WarningAction") or "Continue"
+
+    def take(self, output: Output, item: int) -> None:
+        match output:
+            case Warn(text):
+                self._warn(text, item)
+            case Item():
+                shaped = self._shape(output)
+                if shaped is not None:
+                    self._sink.output(shaped)
+
+    def _warn(self, text: str, item: int) -> None:
+        match self._warnings:
+            case "SilentlyContinue" | "Ignore":
+                return
+            case "Stop":
+                raise _Stopped(Failure(
+                    "The running command stopped because the preference variable \"WarningPreference\" or common "
+                    f"parameter is set to Stop: {text}",
+                    "ActionPreferenceStop",
+                    types=("System.Management.Automation.ActionPreferenceStopException", *RUNTIME),
+                    category="OperationStopped",
+                ))  # fmt: skip
+            case "Inquire":
+                raise no_user_interaction(text)
+        self._sink.warning(text, item)
+
+    def fail(self, failure: Failure, item: int) -> None:
+        match self._errors:
+            case "SilentlyContinue" | "Ignore":
+                return
+            case "Stop":
+                raise _Stopped(failure)
+            case "Inquire":
+                raise no_user_interaction(failure.message)
+        self._sink.error(failure, item)

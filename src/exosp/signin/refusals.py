@@ -1,0 +1,78 @@
+"""What Entra's refusals of a token mean: a table, a row a code. Reads answers, sends nothing.
+
+Codes: learn.microsoft.com, identity platform, reference-error-codes; those marked * are from field reports.
+"""
+
+import re
+from dataclasses import dataclass
+
+from ..errors import CloudError, Forbidden, Missing, Throttled, Unreachable
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An answer of 400 or more. ``codes`` are Entra's error_codes, the field its documentation says to branch on."""
+
+    status: int
+    codes: tuple[int, ...] = ()
+    error: str = ""
+    text: str = ""
+    request_id: str = ""
+    after: float | None = None
+    legible: bool = False
+
+
+@dataclass(frozen=True)
+class _Row:
+    codes: tuple[int, ...]
+    kind: type[CloudError]
+    hint: str
+
+
+_ROWS = (
+    _Row((7000215,), Forbidden,
+         "the secret's value is needed, not its Secret ID; a secret made a moment ago can take seconds to be known"),
+    _Row((7000222,), Forbidden, "the secret has expired: add another to the application"),
+    _Row((7000216, 7000218), Forbidden, "a client secret or certificate is needed"),
+    _Row((7000112,), Forbidden, "the application is disabled: enable its enterprise application in Entra"),
+    _Row((700016,), Missing,
+         "is the client id this tenant's? An application made a moment ago can take a minute to be known"),
+    _Row((7000229,), Missing, "the application has no enterprise application in this tenant: create it"),
+    _Row((700027, 50012), Forbidden,
+         "upload the certificate to the application; one added a moment ago can take minutes to be known"),
+    _Row((700213, 7002138), Forbidden, "the federated credential's subject must match the token's, case included"),  # *
+    _Row((90002, 900023), Missing, "is the tenant right, and in this cloud? Check AZURE_TENANT_ID and the cloud's name"),
+    _Row((900382, 900432, 90038), Forbidden, "the tenant is in another cloud: name it by EXOSP_CLOUD or the playbook"),
+    _Row((500011, 50001), Missing, "the tenant does not know that service: is it licensed, is the cloud right?"),
+    _Row((70011, 1002012, 700022, 28000), CloudError, "the scope is wrong for this cloud: check exchange_resource and graph"),
+    _Row((65001, 650052), Forbidden, "an administrator must consent to the application's permissions"),
+    _Row((50105,), Forbidden, "assign the application to the service, or turn its required assignment off"),
+    _Row((53003, 53005, 530032), Forbidden, "a Conditional Access or security policy blocks it: ask who keeps those"),
+    _Row((50194, 500113), CloudError, "the application's registration does not allow this sign-in: see the text"),  # *
+    _Row((90055, 50196), Throttled, "too many token requests: wait"),
+    _Row((90006, 90012, 90024, 90033, 90090, 50033), Unreachable, "transient: ask again"),
+)  # fmt: skip
+_BY_CODE = {code: row for row in _ROWS for code in row.codes}
+
+
+def refused(refusal: Refusal, host: str, asked: str) -> CloudError:
+    found = re.search(r"AADSTS(\d+)", refusal.text)
+    codes = refusal.codes or ((int(found[1]),) if found else ())
+    row = next((_BY_CODE[code] for code in codes if code in _BY_CODE), None)
+    code = f"AADSTS{codes[0]}" if codes else refusal.error
+    what = (
+        refusal.text.splitlines()[0].split(" Trace ID:")[0].strip() if refusal.text else f"{host} refused the sign-in"
+    )
+    hint = row.hint if row else (f"see https://login.microsoftonline.com/error?code={codes[0]}" if codes else "")
+    kind = row.kind if row else CloudError
+    rest = {"service": "token", "asked": asked, "code": code, "request_id": refusal.request_id}
+    if refusal.status == 429 or kind is Throttled:
+        return Throttled(what, after=refusal.after, hint=hint, **rest)
+    if refusal.status >= 500 or kind is Unreachable or not refusal.legible:
+        if not refusal.text:
+            what = f"{host} answered {refusal.status} and no reason"
+        return Unreachable(
+            what, may_have_happened=False, transient=refusal.status >= 500 or kind is Unreachable,
+            status=refusal.status, hint=hint or "is this the sign-in host, or something before it?", **rest,
+        )  # fmt: skip
+    return kind(what, status=refusal.status, hint=hint, **rest)
