@@ -43,7 +43,8 @@ def plan(found: Plan) -> str:
 
 
 def _title(change: Change) -> str:
-    return f"{change.step}: {change.verb} {plain(change.target)}"
+    verb = "" if change.verb == change.step else f"{change.verb} "
+    return f"{change.step}: {verb}{plain(change.target)}"
 
 
 def _values(change: Change) -> str:
