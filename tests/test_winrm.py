@@ -331,7 +331,7 @@ def test_untrusted_certificate(serve, tmp_path):
     assert isinstance(error, Unreachable)
     assert "not trusted" in error.what
     assert (error.may_have_happened, error.transient) == (False, False)
-    assert "REQUESTS_CA_BUNDLE" in error.hint
+    assert "SSL_CERT_FILE" in error.hint
     assert server.requests == []
 
 

@@ -148,20 +148,24 @@ def verify(
         return Verdict(plan, seen, token_faults=(fault.what,), proofs=proofs)
     final: dict[Probe, Proof] = {}
 
-    def once() -> bool:
-        nonlocal token
-        open_ = [probe for probe in todo if probe not in final or not final[probe].ok]
-        if final:
-            token = patience.transport(logins.token)
+    def log_in(some: Sequence[Probe]) -> None:
         context = _Context(want, seen, plan, token, audience)
         with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-            for proof in pool.map(lambda probe: context.judge(probe, logins), open_):
+            for proof in pool.map(lambda probe: context.judge(probe, logins), some):
+                final[proof.probe] = proof
                 if proof.ok:
                     tell(proof)
-                final[proof.probe] = proof
+
+    def once() -> bool:
+        nonlocal token
+        if final:
+            token = patience.transport(logins.token)
+        log_in([p for p in todo if p.expect == "accept" and (p not in final or not final[p].ok)])
         return not any(proof.proof == "too-early" for proof in final.values())
 
     patience.propagation(once, wait=wait, until=bool, why="Exchange does not honour it yet")
+    # Last: while the application is let in nowhere, a refusal proves nothing.
+    log_in([probe for probe in todo if probe.expect == "refuse"])
     proofs = tuple(final[probe] for probe in todo)
     for proof in proofs:
         if not proof.ok:

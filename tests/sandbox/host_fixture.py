@@ -12,6 +12,7 @@ from typing import Any
 
 import requests
 from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric import rsa
 from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.wsman import WSMan
 
@@ -22,7 +23,9 @@ from exosp.sandbox.tls import Authority
 
 AUDIENCE = "https://outlook.office365.com"
 DOMAIN = "contoso.onmicrosoft.com"
+# Made once: keys are slow to make, and shared ones prove nothing less.
 _AUTHORITY = Authority()
+_SIGNING_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 @dataclass
@@ -53,6 +56,7 @@ class Host:
         self.port = port
         self.plain_port = plain_port
         self.ca = ca
+        self.clients: list[WSMan] = []
         self.administrator = str(uuid.uuid4())
         tenant.directory.directory_roles[self.administrator] = {"Exchange Administrator"}
 
@@ -63,10 +67,13 @@ class Host:
     def wsman(self, **changes: Any) -> WSMan:
         options = {"port": self.port, "username": self.tenant.host_user, "password": self.tenant.host_password}
         options |= {"auth": "basic", "ssl": True, "cert_validation": str(self.ca), "no_proxy": True}
-        return WSMan("localhost", **(options | changes))
+        self.clients.append(WSMan("localhost", **(options | changes)))
+        return self.clients[-1]
 
     @contextmanager
-    def pool(self, configuration: str = "Microsoft.PowerShell", connected: bool = True, **changes: Any) -> Iterator[RunspacePool]:
+    def pool(
+        self, configuration: str = "Microsoft.PowerShell", connected: bool = True, **changes: Any
+    ) -> Iterator[RunspacePool]:
         with RunspacePool(self.wsman(**changes), configuration_name=configuration) as pool:
             if connected:
                 connection = self.connect(pool)
@@ -74,7 +81,11 @@ class Host:
             yield pool
 
     def token(self, object_id: str | None = None, lifetime: float = 3599, **claims: Any) -> str:
-        usual = {"aud": AUDIENCE, "oid": object_id or self.administrator, "appid": "7b2b7c1e-0000-4000-8000-000000000001"}
+        usual = {
+            "aud": AUDIENCE,
+            "oid": object_id or self.administrator,
+            "appid": "7b2b7c1e-0000-4000-8000-000000000001",
+        }
         return self.tenant.signer.mint(usual | {"roles": ["Exchange.ManageAsApp"]} | claims, lifetime)
 
     def connect(self, pool: RunspacePool, token: Any = None, **parameters: Any) -> Ran:
@@ -86,7 +97,9 @@ class Host:
         headers = {"Content-Type": "application/soap+xml;charset=UTF-8"} | changes.pop("headers", {})
         with requests.Session() as session:
             session.trust_env = False
-            return session.post(f"https://localhost:{self.port}{path}", data=body, headers=headers, **(options | changes))
+            return session.post(
+                f"https://localhost:{self.port}{path}", data=body, headers=headers, **(options | changes)
+            )
 
     def enterprise_application(self, synced_at: float = 0.0) -> tuple[str, str]:
         """A new one in Entra: its appId and object id."""
@@ -124,6 +137,7 @@ def invoke(shell: PowerShell, input: Any = None) -> Ran:  # noqa: A002 - pypsrp'
 def host(**options: Any) -> Iterator[Host]:
     """A host without faults unless they are named, and with three mailboxes."""
     tenant = Tenant(Options(**({"faults": "none"} | options)))
+    vars(tenant.signer)["_key"] = _SIGNING_KEY  # fills its cached property
     for name in ("support", "sales", "private"):
         tenant.exchange.add_mailbox(f"{name}@contoso.com")
     loop = asyncio.new_event_loop()
@@ -140,14 +154,32 @@ def host(**options: Any) -> Iterator[Host]:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         return runner, runner.addresses[0][1], runner.addresses[1][1]
 
+    async def end(runner: web.AppRunner) -> None:
+        for _ in range(100):  # the clients are closed: let the listener notice, or its sockets outlive the loop
+            if runner.server is None or not runner.server.connections:
+                break
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.02)
+        await runner.cleanup()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+        await asyncio.sleep(0.01)  # transports close in the loop's next turns
+
     runner, port, plain = wait(listen())
     try:
         with tempfile.TemporaryDirectory() as folder:
             ca = Path(folder, "ca.pem")
             ca.write_bytes(_AUTHORITY.ca_pem)
-            yield Host(tenant, port, ca, plain)
+            served = Host(tenant, port, ca, plain)
+            try:
+                yield served
+            finally:
+                for client in served.clients:
+                    client.close()
     finally:
-        wait(runner.cleanup())
+        wait(end(runner))
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()

@@ -206,6 +206,6 @@ def _tls(case: _Case, text: str) -> Unreachable:
     return case.unsent(
         f"its certificate is not trusted: {why.split(' (_ssl')[0] or 'it does not match the name'}",
         "have a certificate with the host's name issued by a CA that this machine trusts, or name your CA's file in "
-        "REQUESTS_CA_BUNDLE (in a cloud file: ca)",
+        "SSL_CERT_FILE (in a cloud file: ca)",
         transient=False,
     )

@@ -10,6 +10,7 @@ references when threads share one (REMOTING, client pattern).
 
 import contextlib
 import logging
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -314,6 +315,12 @@ def _received(shell: Any) -> int:
     return len(shell.output) + sum(len(stream) for stream in vars(shell.streams).values())
 
 
+def _trusted(target: Target) -> str | bool:
+    """The file of certificates to trust: the target's own, else the system's (SSL_CERT_FILE names another), else what
+    requests brings along. Never False."""
+    return str(target.ca) if target.ca else ssl.get_default_verify_paths().cafile or True
+
+
 def _wsman(target: Target, timeouts: Timeouts) -> Any:
     """A connection that repeats nothing and follows no redirect."""
     from pypsrp.wsman import WSMan, WSManAction
@@ -333,7 +340,7 @@ def _wsman(target: Target, timeouts: Timeouts) -> Any:
         auth=target.auth,
         username=target.user or None,
         password=target.password or None,
-        cert_validation=cast(Any, str(target.ca) if target.ca else True),  # a path too, whatever its annotation says
+        cert_validation=cast(Any, _trusted(target)),  # a path too, whatever its annotation says
         connection_timeout=timeouts.connect,
         operation_timeout=timeouts.operation,
         read_timeout=timeouts.read,
