@@ -216,8 +216,9 @@ def test_the_trustee_is_not_taken_for_a_mailbox():
     rows = [{"Identity": "Box 1", "Trustee": "x"}, {"Identity": "Box 3", "Trustee": "x"}]
     answers = settle(cmdlet, items(1, 2, 3), rows, [not_found(guid(1), item=2)])
     assert kinds(answers) == "RFR"
-    answers = settle(cmdlet, items(1, 2, 3), [], [not_found(guid(1), item=2)])
-    assert kinds(answers) == "UUU"
+    for name in (guid(1), "box1@contoso.com", "Box 1"):
+        answers = settle(cmdlet, items(1, 2, 3), [], [not_found(name, item=2)])
+        assert kinds(answers) == "UUU"
 
 
 def test_as_many_identical_errors_as_items_left():
@@ -262,6 +263,13 @@ def test_hostile_names_change_nothing(name):
     assert kinds(answers)[:2] == "RR"
     failed = [a.error for a in answers if isinstance(a, tenant.Failed)]
     assert all(type(error) is CloudError for error in failed)
+
+
+def test_a_common_word_for_a_name_takes_no_error():
+    """A mailbox named by a word that errors are made of is not named by them: only in quotation marks it would be."""
+    asked = [Item(guid(1), frozenset({"object", "operation", "dc"})), *items(2, 3)]
+    assert kinds(settle(SET, asked, [], [not_found(guid(3), item=3)])) == "RRF"
+    assert kinds(settle(SET, asked, [], [not_found("Object", item=3)])) == "FRR"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from exosp.clouds import Endpoint
 from exosp.errors import UsageError
-from exosp.mail import PROBES, Reading, smtp, xoauth2
+from exosp.mail import PROBES, Proof, Reading, smtp, xoauth2
+from exosp.mail.line import Line, hold
 from scripted import DAY, NOW, Peer, Script, Stage, stage
 
 USER = "support@contoso.com"
@@ -242,6 +243,38 @@ def test_what_the_tokens_source_raises_passes_through(servers, protocol):
         PROBES[protocol](server.endpoint, USER, source, ca=servers.ca)
     servers.stop()
     assert b"XOAUTH2" not in server.wire
+
+
+class Careless:
+    """A dialogue that forgets TLS."""
+
+    faults = (OSError,)
+
+    def __init__(self, line: Line) -> None:
+        self.line = line
+
+    def reach(self) -> None:
+        self.line.connect()
+
+    def prove(self, message: bytes, answer: bytes) -> Proof:
+        self.line.sendall(answer)
+        return "opened"
+
+    def leave(self) -> None:
+        pass
+
+    def decisive(self, said) -> list[str]:
+        return []
+
+
+def test_no_dialogue_can_send_a_token_without_verified_tls(servers):
+    """A protocol written without TLS is a bug that shows before the token is even asked for."""
+    server = servers.serve(lambda peer: peer.hear(), tls=False)
+    line = Line(server.endpoint, servers.ca, 20)
+    with pytest.raises(RuntimeError):
+        hold(line, Careless(line), USER, _no_token)
+    servers.stop()
+    assert server.plain == []
 
 
 # What Exchange refuses, and how
@@ -610,7 +643,8 @@ def test_an_endless_server_is_left(servers, protocol, place, kind):
 def test_a_giant_literal_is_not_made_room_for(servers):
     """IMAP can announce a size before the bytes: more than any answer holds is refused unread."""
     reading, _ = login(servers, "imap", imap(examine=("* 1 FETCH (BODY {9999999999}",)))
-    assert (reading.stage, reading.ok) == ("open", False)
+    assert (reading.stage, reading.ok, reading.unreachable) == ("open", False, False)
+    assert reading.server == "* 1 FETCH (BODY {9999999999}"
 
 
 GARBAGE = [

@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from exosp.errors import CloudError, Forbidden, Missing, Throttled, Unreachable, UsageError
-from exosp.exchange import Cmdlet, Item
+from exosp.exchange import Cmdlet, Item, winrm
 from exosp.exchange.channel import failure
+from exosp.exchange.errors import Record
 from exosp.exchange.winrm import Target, Timeouts, Winrm, _wsman, target
 from exosp.tenant import Failed
 
@@ -303,6 +304,51 @@ def test_no_answer_in_time(serve, certificate):
     assert isinstance(answer.error, Unreachable)
     assert "in time" in answer.error.what
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("name", ["503", "429", "500", "dropped", "401"])
+def test_nothing_is_repeated_here(name, serve, certificate):
+    """Whatever the failure, one run is one request: repeating is for the caller to decide."""
+    server = serve(FAILURES[name][0])
+    with Winrm(host(server.port, certificate[0]), Connects(), timeouts=QUICK) as remoting:
+        list(remoting.run(GET))
+    assert len(server.requests) == 1
+
+
+def test_a_receive_that_times_out_is_not_sent_again(serve, certificate):
+    """pypsrp would repeat a Receive five times, with pauses: it is asked once."""
+    server = serve(None, silent=True)
+    quick = Timeouts(connect=5, operation=1, read=1)
+    with pytest.raises(Exception) as caught:  # noqa: PT011  requests' ReadTimeout, which is not imported here
+        _wsman(host(server.port, certificate[0]), quick).receive("http://schemas.microsoft.com/powershell/x", None)
+    assert "Timeout" in type(caught.value).__name__
+    assert len(server.requests) == 1
+
+
+def test_a_connection_that_fails_is_not_tried_twice():
+    """pypsrp's own retries are off: also where the connection itself fails, which no server can count."""
+    adapter = _wsman(host(1, None), QUICK).transport.session.get_adapter("https://localhost:1/")
+    assert adapter.max_retries.total == 0
+
+
+def test_a_host_that_repeats_the_token_does_not_leak_it(monkeypatch):
+    """An error of connecting that quotes the token is shown without it."""
+
+    class Quoting(winrm._Session):
+        def _open(self) -> None:
+            pass
+
+        def pipeline(self, cmdlet, sends):
+            return winrm._Came([], [Record(f"no: {cmdlet.parameters['AccessToken']} is not valid")], [])
+
+    class Token:
+        token, expires_on = "eyJ0.secret", 0
+
+    monkeypatch.setattr(winrm, "_Session", Quoting)
+    (answer,) = Winrm(host(1, None), lambda: (Token(), "contoso.onmicrosoft.com")).run(GET)
+    assert isinstance(answer, Failed)
+    assert "is not valid" in answer.error.what
+    assert "eyJ0" not in f"{answer.error} {answer.error!r} {answer.error.what} {answer.error.where}"
 
 
 def test_refused(certificate):

@@ -3,6 +3,7 @@
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from .errors import (
@@ -11,6 +12,7 @@ from .errors import (
     DidNotSettle,
     Error,
     Forbidden,
+    Missing,
     NotConverged,
     NotYetVisible,
     Throttled,
@@ -239,11 +241,13 @@ class _Run:
             except Unreachable as fault:
                 if not fault.may_have_happened:
                     raise
-                seen = self._find(write)
+                seen = None if isinstance(write, _HARMLESS) else self._find(write)
                 if seen is None:  # it did not happen, or does not show yet: a repeat is answered with Conflict then
                     raise NotYetVisible(fault.what, service=fault.service, asked=fault.asked) from fault
                 return seen, True
             except Conflict as fault:
+                if isinstance(write, UpsertApplication):
+                    raise  # an upsert updates what is there: something else holds the name, such as the recycle bin
                 found = self.patience.settle(
                     lambda: self._find(write),
                     until=lambda seen: seen is not None,
@@ -298,9 +302,7 @@ class _Run:
             self.tenant.vault.save(app.app_id, self.tenant.tenant_id, new, write)
         except Error:
             # Nobody has its text: a secret that cannot be kept must not stay alive.
-            self.patience.transport(
-                self.tenant.directory.send, RemoveSecret(write.application, new.secret.key_id), self.seen
-            )
+            self._send_request(RemoveSecret(write.application, new.secret.key_id))
             raise
         self._kept = new.secret.key_id
         self.seen = self.seen.observing(new.secret)
@@ -318,8 +320,8 @@ class _Run:
             return False
         strays = [s for s in live(self.want, self.seen) if s.key_id not in self._known and s.key_id != self._kept]
         for stray in strays:
-            write = RemoveSecret(APPLICATION, stray.key_id)
-            self.patience.transport(self.tenant.directory.send, write, self.seen)
+            with suppress(Missing):  # gone already, or not there yet for this server: the next look tells
+                self._send_request(RemoveSecret(APPLICATION, stray.key_id))
         return bool(strays)
 
     # Exchange: writes of one kind together

@@ -112,7 +112,8 @@ class Throttled(CloudError):
 
 class Unreachable(CloudError):
     """No usable answer. ``may_have_happened``: a write may have taken place, so look before repeating it.
-    ``transient``: asking again can help; it cannot where a certificate is not trusted or a name does not exist."""
+    ``transient``: asking again can help; it cannot where a certificate is not trusted or a name does not exist.
+    ``after`` is the wall seconds the service asks to wait, None if it does not say."""
 
     def __init__(
         self,
@@ -120,6 +121,7 @@ class Unreachable(CloudError):
         *,
         may_have_happened: bool,
         transient: bool = True,
+        after: float | None = None,
         service: str,
         asked: str = "",
         status: int | None = None,
@@ -130,6 +132,7 @@ class Unreachable(CloudError):
         super().__init__(what, service=service, asked=asked, status=status, code=code, request_id=request_id, hint=hint)
         self.may_have_happened = may_have_happened
         self.transient = transient
+        self.after = after
 
 
 class DidNotSettle(Error):

@@ -47,15 +47,15 @@ class _ServiceSays(wait_base):
 
     def __call__(self, retry_state: RetryCallState) -> float:
         fault = retry_state.outcome.exception() if retry_state.outcome else None
-        if isinstance(fault, Throttled) and fault.after is not None:
+        if isinstance(fault, Throttled | Unreachable) and fault.after is not None:
             return fault.after
         return float(self._growing(retry_state))
 
 
 def _repeatable(fault: BaseException) -> bool:
-    if isinstance(fault, Throttled):
-        return fault.after is None or fault.after <= RETRY_AFTER_CAP
-    return isinstance(fault, Unreachable) and fault.transient
+    if not isinstance(fault, Throttled | Unreachable) or (fault.after or 0.0) > RETRY_AFTER_CAP:
+        return False
+    return isinstance(fault, Throttled) or fault.transient
 
 
 class Patience:
@@ -101,8 +101,8 @@ class Patience:
         return retrying(call, *args)
 
     def reading(self, port: P) -> P:
-        """The same port, each of its reads under the transport policy. ``send`` and ``save`` pass through untouched:
-        who writes must look before repeating."""
+        """The same port, each of its reads under the transport and settle policies: what is listed may not be readable
+        yet. ``send`` and ``save`` pass through untouched: who writes must look before repeating."""
         return cast(P, _Patient(port, self))
 
     def settle(self, call: Callable[[], T], *, why: str = "", until: Callable[[T], bool] = lambda _: True) -> T:
@@ -156,4 +156,5 @@ class _Patient:
         found = getattr(self._port, name)
         if not callable(found) or name in ("send", "save", "check"):
             return found
-        return lambda *args: self._patience.transport(found, *args)
+        patience = self._patience
+        return lambda *args: patience.settle(lambda: patience.transport(found, *args))

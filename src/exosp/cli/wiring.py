@@ -13,7 +13,7 @@ from types import TracebackType
 
 from .. import clouds, playbook, signin
 from ..clouds import Cloud
-from ..errors import UsageError
+from ..errors import Missing, UsageError
 from ..exchange import winrm
 from ..exchange.online import Online
 from ..graph import Graph
@@ -52,6 +52,7 @@ class Session:
         self.tokens = 0
         self._admin = signin.admin(self.cloud, _in_tenant(want, self.environment))
         self._admin.on_request = self._count
+        self._connected = False
         target = winrm.target(_remoting(want, self.environment), self.environment, ca=self.cloud.ca)
         self._remoting = winrm.Winrm(target, self._connect, exchange_environment=self.cloud.exchange_environment)
         self.graph = Graph(self.cloud, self._admin)
@@ -98,6 +99,9 @@ class Session:
                 where=str(self.want.path),
                 hint="write tenant: <name>.onmicrosoft.com",
             )
+        if self._connected:
+            self._admin.renew()  # Exchange's clock ended the last connection, whatever ours says
+        self._connected = True
         token = self._admin.exchange_token()
         lifetime = (token.expires - token.obtained).total_seconds()  # both by the endpoint's clock
         return _Passing(token.reveal(), int(time.time() + lifetime)), self.want.tenant
@@ -115,9 +119,10 @@ class Session:
     def token(self) -> signin.Token:
         kept = self.vault.load()
         if kept is None:
-            raise UsageError(
+            raise Missing(
                 "there is no saved credential to log in with",
-                where=self.want.app.credential.shown,
+                service="token",
+                asked=self.want.app.credential.shown,
                 hint="apply makes one; or put the file back",
             )
         return signin.app_token(self.cloud, kept.tenant_id, kept.client_id, kept.reveal(), on_request=self._count)

@@ -69,6 +69,10 @@ class SignedIn(Protocol):
 
     def graph_credential(self) -> "TokenCredential": ...
 
+    def renew(self) -> None:
+        """Forget the tokens that are held."""
+        ...
+
 
 class Graph:
     """tenant.Directory on Microsoft Graph. ``requests`` counts HTTP requests, token requests not among them.
@@ -78,6 +82,7 @@ class Graph:
 
     def __init__(self, cloud: Cloud, admin: SignedIn, *, read_timeout: float = READ_TIMEOUT) -> None:
         self.requests = 0
+        self._admin = admin
         self._base = f"{cloud.graph}/{VERSION}"
         self._host = urlsplit(cloud.graph).netloc
         self._date: datetime | None = None  # the service's clock at its last answer
@@ -294,6 +299,8 @@ class Graph:
         except Exception as fault:
             raise refusals.lost(fault, asked) from None
         self._date = http_date(response.headers.get("Date")) or self._date
+        if response.status_code == 401:
+            self._admin.renew()  # the service's clock counts, not ours: the next request brings a new token
         return _Answer(asked, refusals.accept(response.status_code, response.headers, response.content, asked))
 
     async def _send(self, info: "RequestInformation") -> "httpx.Response":

@@ -87,6 +87,8 @@ _ROWS: tuple[_Row, ...] = (
     _Row((400, 404), "Resource not found for the segment|alternate key|key segment|UnsupportedQuery", KeyRefused),
     _Row((405, 501), "", KeyRefused),
     # by status
+    # Nothing was done, and the client signs in anew: ask again.
+    _Row((401,), "token is expired|token has expired", Throttled),
     _Row((401,), "", Forbidden, "the token was not accepted: is the application that runs exosp enabled, the cloud right?"),
     _Row((403,), "", Forbidden, _PERMIT),
     _Row((404,), "", NotYetVisible, _LAG),
@@ -164,13 +166,13 @@ def _refusal(status: int, headers: Mapping[str, str], body: dict[str, Any] | Non
     if (status >= 500 and status != 501) or status == 408:
         return Unreachable(
             what or f"{asked.host} answered {status}", may_have_happened=asked.write is not None, transient=True,
-            status=status, hint="try again", **rest,
+            status=status, after=after, hint="try again", **rest,
         )  # fmt: skip
     if not error and status != 401:
         to = f" and points to {headers['Location']}" if "Location" in headers else ""
         return Unreachable(
             f"{asked.host} answered {status}{to}, which is not Microsoft Graph's way", may_have_happened=False,
-            transient=False, status=status, hint="is the cloud's graph address right? A proxy may stand between", **rest,
+            transient=False, after=None, status=status, hint="is the cloud's graph address right? A proxy may stand between", **rest,
         )  # fmt: skip
     return _classify(status, error, what or f"{asked.host} answered {status}", after, asked, rest)
 

@@ -61,10 +61,7 @@ class _Dialogue:
         _require(client.docmd("STARTTLS")[0], 220)
         self.line.at("tls")  # from here on TLS itself decides, not the 220
         self.line.secure()
-        client.file = None  # RFC 3207: forget all that was said before TLS
-        client.ehlo_resp = client.helo_resp = None
-        client.esmtp_features = {}
-        client.does_esmtp = False
+        client.file = None  # RFC 3207: forget all that was said before TLS; the next EHLO replaces what was offered
         self._offers("auth", "XOAUTH2")
 
     def _offers(self, extension: str, word: str = "") -> None:

@@ -111,6 +111,11 @@ class Admin:
         """What the Graph SDK asks for tokens. Its failures are CloudErrors already."""
         return _GraphCredential(self)
 
+    def renew(self) -> None:
+        """Forget the tokens that are held, where a service says that one has expired."""
+        self._credential.close()
+        self._credential = self._build()
+
     def close(self) -> None:
         """Close the connections to the sign-in host."""
         self._credential.close()
@@ -120,8 +125,7 @@ class Admin:
         try:
             token, raw = _ask(self._credential, self._wire, scope, asked, claims)
         except CloudError:
-            self._credential.close()
-            self._credential = self._build()  # msal answers a repeat of a refused request from memory for a minute
+            self.renew()  # msal answers a repeat of a refused request from memory for a minute
             raise
         held = self._held.get(scope)
         if held is not None and held.reveal() == token.reveal():

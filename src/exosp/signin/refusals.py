@@ -73,6 +73,6 @@ def refused(refusal: Refusal, host: str, asked: str) -> CloudError:
             what = f"{host} answered {refusal.status} and no reason"
         return Unreachable(
             what, may_have_happened=False, transient=refusal.status >= 500 or kind is Unreachable,
-            status=refusal.status, hint=hint or "is this the sign-in host, or something before it?", **rest,
+            after=refusal.after, status=refusal.status, hint=hint or "is this the sign-in host, or something before it?", **rest,
         )  # fmt: skip
     return kind(what, status=refusal.status, hint=hint, **rest)
