@@ -315,3 +315,41 @@ def test_first_apply_stays_within_its_budget(unkind: Callable[..., Desk]) -> Non
     assert counts[0] == counts[1]
     assert counts[0][0] <= 16
     assert counts[0][1] <= 16
+
+
+def test_a_mailbox_that_must_be_refused_and_opens_is_a_failure(desk: Desk) -> None:
+    """--negative with a mailbox that the application may open: not proven, and the cause says so."""
+    desk.apply()
+    verdict = desk.verify(negative=("sales@contoso.com",))
+    [negative] = [p for p in verdict.proofs if p.probe.expect == "refuse"]
+    assert not negative.ok
+    assert "open to it" in negative.cause
+    assert not verdict.proven
+
+
+def test_verify_mints_a_new_token_after_consent(unkind: Callable[..., Desk]) -> None:
+    """A token keeps the roles of the moment it was made: waiting with an old one would wait for ever."""
+    desk = unkind("none,consent-lag=900")
+    desk.apply()
+    assert desk.verify(wait=4 * 3600.0).proven
+
+
+def test_a_deny_entry_is_named_and_not_granted_over(desk: Desk) -> None:
+    """Deny wins in Exchange, so a grant beside it would change nothing."""
+    desk.apply()
+    exchange = desk.running.sandbox.tenant.exchange
+    [entry] = exchange.service_principals
+    mailbox = exchange.by_address("sales@contoso.com")
+    assert mailbox is not None
+    exchange.add_ace(mailbox, str(entry["ObjectId"]), ["FullAccess"], deny=True)
+    plan = desk.look()[1]
+    assert [(r.step, r.target) for r in plan.refused] == [("grants", "sales@contoso.com")]
+    assert "deny" in plan.refused[0].what
+
+
+def test_hours_of_propagation_are_waited_out(unkind: Callable[..., Desk]) -> None:
+    """--faults slow: tokens expire on the way, and the end state is the same."""
+    desk = unkind("slow")
+    result = desk.apply()
+    assert all(isinstance(outcome, Applied) for _, outcome in result.outcomes)
+    assert desk.verify(negative=("private@contoso.com",)).proven

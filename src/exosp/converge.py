@@ -32,6 +32,7 @@ from .writes import (
     CreatePrincipal,
     ExchangeWrite,
     GraphWrite,
+    NewServicePrincipal,
     RemoveSecret,
     TagPrincipal,
     UpsertApplication,
@@ -350,6 +351,8 @@ class _Run:
                         unclear, later = True, NotYetVisible(why, service="remoting", asked=type(write).__name__)
                     case Failed(Unreachable(may_have_happened=True) as error):
                         unclear, later = True, error
+                    case Failed(Conflict() as error) if isinstance(write, NewServicePrincipal):
+                        unclear, later = True, error  # an entry is there: it shows in a moment, or is another's
                     case Failed((NotYetVisible() | Throttled()) as error):
                         later = error
                     case Failed(error):

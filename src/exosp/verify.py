@@ -12,12 +12,12 @@ from typing import Any, Literal, Protocol
 
 from . import snapshot
 from .converge import look
-from .diagnosis import Diagnosis, ProbeFacts, diagnose
+from .diagnosis import Diagnosis, ProbeFacts, diagnose, proves_closed
 from .errors import CloudError, Error
 from .patience import Patience
 from .plan import Plan
 from .playbook import Playbook
-from .snapshot import Address, Mailbox, Snapshot
+from .snapshot import EXCHANGE_ONLINE, Address, Mailbox, Snapshot
 from .steps.application import ROLE_OF
 from .steps.grants import trustee_forms
 from .tenant import Tenant
@@ -211,9 +211,9 @@ class _Context:
             cause = "a mailbox that must be closed to the application is open to it"
             fix = f"Get-MailboxPermission -Identity {probe.mailbox} shows who granted what; remove what is too much"
             return Proof(probe, reading.stage, False, None, reading.server, cause, fix)
-        if reading.unreachable or reading.stage not in ("auth", "open", "sender"):
-            cause = "the server was not reached, which proves nothing about access"
-            return Proof(probe, reading.stage, False, None, reading.server, cause, "check the network and try again")
+        if reading.unreachable or not proves_closed(probe.protocol, reading.stage, reading.server):
+            cause = "no login, but the answer does not speak of access to the mailbox: it proves nothing"
+            return Proof(probe, reading.stage, False, None, reading.server, cause, "look at the answer, then try again")
         return Proof(probe, reading.stage, True, "refused", reading.server)
 
     def _why(self, probe: Probe, reading: Reading) -> Diagnosis:
@@ -228,7 +228,8 @@ class _Context:
         switched: bool | None = None
         if access is not None and probe.protocol != "smtp":
             switched = access.imap if probe.protocol == "imap" else access.pop
-        own = seen.entries[0].object_id if seen.entries else None
+        mine = seen.principal.object_id.lower() if seen.principal else ""
+        held = sorted((entry.object_id for entry in seen.entries), key=lambda id_: id_.lower() != mine)
         return diagnose(
             ProbeFacts(
                 protocol=probe.protocol,
@@ -238,7 +239,7 @@ class _Context:
                 claims=self.token.claims,
                 now=self.token.obtained,
                 audience=self.audience,
-                entry_object_id=own,
+                entry_object_id=held[0] if held else None,
                 principal_object_id=seen.principal.object_id if seen.principal else None,
                 application_object_id=seen.application.object_id if seen.application else None,
                 granted=granted,
@@ -247,16 +248,25 @@ class _Context:
                 smtp_auth_disabled_tenant=seen.transport.smtp_auth_disabled if seen.transport else None,
                 upn=known.upn if known else None,
                 address=known.address if known else probe.mailbox,
-                plan_empty=self.plan.empty and not self.plan.refused,
+                plan_empty=not self._unsettled(known),
+                app_id=seen.application.app_id if seen.application else None,
+                login=probe.user,
             )
         )
+
+    def _unsettled(self, mailbox: Mailbox | None) -> bool:
+        """Whether the plan still has something for the application as a whole, or for this mailbox."""
+        own = ("grants", "protocols")
+        address = mailbox.address if mailbox else ""
+        open_ = [(c.step, c.target) for c in self.plan.changes] + [(r.step, r.target) for r in self.plan.refused]
+        return any(step not in own or target == address for step, target in open_)
 
 
 def _token_faults(want: Playbook, seen: Snapshot, token: Token, audience: str) -> tuple[str, ...]:
     """What is wrong with the application's own token: audience, roles, and whose object ID it carries."""
     faults = []
     claims = token.claims
-    if str(claims.get("aud", "")).rstrip("/") != audience:
+    if str(claims.get("aud", "")).rstrip("/") not in (audience, EXCHANGE_ONLINE):
         faults.append(f"its audience is {claims.get('aud')}, not {audience}")
     roles = set(claims.get("roles") or ())
     lacking = [ROLE_OF[p] for p in want.needed() if ROLE_OF[p] not in roles]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+
 from desk import Desk
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(300)]

@@ -1,12 +1,16 @@
 """The commands, one module each. Nothing heavy is imported until a command runs."""
 
+import signal
 import sys
 from itertools import pairwise
+from types import FrameType
+from typing import Any, NoReturn, cast
 
 import typer
 
 from . import apply, demo, plan, sandbox, verify
 from .options import Format
+from .screen import Screen, Stopped
 
 app = typer.Typer(
     name="exosp",
@@ -33,52 +37,53 @@ def _root(
     pass
 
 
-app.command("demo")(demo.demo)
-app.command("plan")(plan.plan)
-app.command("apply")(apply.apply)
-app.command("verify")(verify.verify)
-app.add_typer(sandbox.app, name="sandbox")
+# The second line is what the list of commands says: one line each in 80 columns.
+app.command("demo", short_help="The main job, from nothing to proof, on an emulated tenant.")(demo.demo)
+app.command("plan", short_help="Show what apply would change. Writes nothing.")(plan.plan)
+app.command("apply", short_help="Make the tenant as the playbook says.")(apply.apply)
+app.command("verify", short_help="Prove it with real logins. Writes nothing.")(verify.verify)
+app.add_typer(sandbox.app, name="sandbox", short_help="An emulated tenant for other programs.")
 
 
 def main() -> None:
-    """Run the command line; every Error is shown here, once, and nowhere else."""
-    from ..errors import Error, PlaybookError, UsageError
-
+    """Run the command line and exit with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        cast(Any, stream).reconfigure(errors="backslashreplace")  # a terminal that lacks a letter is no reason to fail
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            signal.signal(number, _stop)
     try:
-        app()
-    except Error as fault:
-        _show(fault)
-        sys.exit(2 if isinstance(fault, PlaybookError | UsageError) else 1)
-    except KeyboardInterrupt:
-        print("interrupted: what was written stands; the same command goes on from there", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
-    except Exception as bug:
-        if "--verbose" in sys.argv or "-v" in sys.argv:
-            raise
-        print(
-            f"error: this is a bug in exosp ({type(bug).__name__})\n"
-            "  = help: please report it, with what --verbose adds to this message",
-            file=sys.stderr,
-        )
-        sys.exit(1)
+        sys.exit(app(standalone_mode=False))
+    except Exception as fault:
+        sys.exit(_outside().ended(_usage(fault)))
 
 
-def _show(fault: Exception) -> None:
-    from .. import __version__
-    from ..errors import Error
-    from ..report import document
-    from ..report.errors import error
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    raise Stopped(number)
 
-    assert isinstance(fault, Error)
-    print(error(fault), file=sys.stderr)
+
+def _usage(fault: Exception) -> Exception:
+    """What Typer says of a command line, as an Error."""
+    from ..errors import Error, UsageError
+
+    said = getattr(fault, "format_message", None)
+    if said is None:
+        return Error("nothing was done: no answer was given") if isinstance(fault, typer.Abort) else fault
+    context = getattr(fault, "ctx", None)
+    path = context.command_path if context is not None else "exosp"
+    if type(fault).__name__ == "NoArgsIsHelpError":
+        print(said(), file=sys.stderr)
+        sys.exit(2)
+    return UsageError(said().rstrip("."), hint=f"{path} --help shows how it is used")
+
+
+def _outside() -> Screen:
+    """The screen for what goes wrong before a command has its own."""
     words = sys.argv[1:]
-    command = next((word for word in words if not word.startswith("-")), "exosp")
     as_json = "--format=json" in words or any(pair == ("--format", Format.json) for pair in pairwise(words))
-    if as_json:
-        import json
+    command = next((word for word in words if word in _COMMANDS), "exosp")
+    verbose = "--verbose" in words or "-v" in words
+    return Screen(Format.json if as_json else Format.text, command=command, verbose=verbose)
 
-        content = document.head(command, None, "", __version__) | {"error": document.fault(fault)}
-        print(json.dumps(content, indent=2, ensure_ascii=False))
+
+_COMMANDS = ("demo", "plan", "apply", "verify", "sandbox")

@@ -1,5 +1,7 @@
 """exosp apply: make the tenant as the playbook says. Exit 0 done, 1 something failed, 3 somebody else must act."""
 
+from contextlib import ExitStack
+
 import typer
 
 from .options import (
@@ -16,6 +18,7 @@ from .options import (
     Yes,
     seconds,
 )
+from .screen import Screen
 
 
 def apply(
@@ -31,40 +34,41 @@ def apply(
     no_color: NoColor = False,
 ) -> None:
     """Plan, ask, write, and read back until the tenant shows it. Running it again changes nothing."""
-    from .. import __version__
-    from ..converge import Event, Finished, Started, look
-    from ..converge import apply as converge
-    from ..report import document, text
-    from .asking import confirm, must_be_able_to_ask
-    from .screen import Screen
-    from .wiring import Session, new_run, read
+    with ExitStack() as stack:
+        screen = stack.enter_context(
+            Screen(form, command="apply", quiet=quiet, verbose=verbose, no_color=no_color)
+        )
+        deadline = seconds(timeout, "--timeout")
+        with screen.progress("reading the playbook"):
+            from ..converge import apply as converge
+            from ..converge import look
+            from ..report import document, text
+            from .asking import confirm, must_be_able_to_ask
+            from .telling import changes
+            from .wiring import Session, new_run, read
 
-    screen = Screen(form, quiet=quiet, verbose=verbose, no_color=no_color)
-    want = read(playbook, allow_outside=allow_outside)
-    must_be_able_to_ask("apply", yes=yes, no_input=no_input)
-
-    def tell(event: Event) -> None:
-        match event:
-            case Started(change):
-                screen.working(f"{change.step}: {change.verb} {change.target}")
-            case Finished(change, outcome):
-                screen.tell(text.outcome(change, outcome))
-
-    run = new_run()
-    with Session(want, screen, cloud_file=cloud_file, deadline=seconds(timeout)) as session:
-        with screen.progress("reading the tenant"):
+            want = read(playbook, allow_outside=allow_outside)
+            screen.tenant = want.tenant
+            must_be_able_to_ask("apply", yes=yes, no_input=no_input)
+            run = new_run()
+            screen.working("signing in")
+            session = stack.enter_context(Session(want, screen, cloud_file=cloud_file, deadline=deadline))
+            screen.working("reading the tenant")
             first = look(want, session.tenant, session.patience)
-        screen.tell(text.plan(first[1]))
+        screen.tell(text.plan(first[1], screen.width))
         if not first[1].empty:
-            confirm(f"Apply to {want.tenant}?", yes=yes)
-        with screen.progress("applying"):
-            result = converge(want, session.tenant, session.patience, first, tell)
+            confirm(f"\nApply to {want.tenant}?", yes=yes)
+            screen.tell("")
+        with screen.progress("applying", len(first[1].changes)):
+            result = converge(want, session.tenant, session.patience, first, changes(screen))
         link = session.consent_link(result.seen) if result.others_turn else ""
         if screen.json:
-            head = document.head("apply", session.cloud, want.tenant, __version__)
-            screen.document(head | document.apply(result, run, session.tokens, link))
+            screen.document(document.apply(result, run, session.tokens, link))
         elif not result.plan.empty:
+            screen.tell("")
             screen.say(text.applied(result))
+        elif screen.quiet:
+            screen.say(text.plan(result.plan, screen.width))
         if link:
-            screen.tell(text.consent(link))
-    raise typer.Exit(1 if result.failed else 3 if result.others_turn or not result.rest.empty else 0)
+            screen.say(text.consent(link))
+        raise typer.Exit(1 if result.failed else 3 if result.others_turn or not result.rest.empty else 0)

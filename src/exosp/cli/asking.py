@@ -10,11 +10,19 @@ def must_be_able_to_ask(command: str, *, yes: bool, no_input: bool) -> None:
     from ..errors import UsageError
 
     if not yes and (no_input or not sys.stdin.isatty()):
-        raise UsageError(f"{command} writes, and there is no terminal to ask on", hint="agree beforehand with --yes")
+        raise UsageError(
+            f"{command} writes, and there is no terminal to ask on; nothing was sent",
+            hint="agree beforehand with --yes",
+        )
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Go on, or end with exit code 1 and nothing written."""
-    if not yes and not typer.confirm(question, err=True):
-        typer.echo("nothing was written", err=True)
-        raise typer.Exit(1)
+    """Go on, or raise Error: nothing is written unless somebody says yes."""
+    from ..errors import Error
+
+    try:
+        if yes or typer.confirm(question, err=True):
+            return
+    except typer.Abort:  # the end of the input is no yes
+        print(file=sys.stderr)
+    raise Error("nothing was written: the answer was no")

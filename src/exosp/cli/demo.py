@@ -5,11 +5,13 @@ from typing import Annotated
 import typer
 
 from .options import Format, FormatOption, NoColor, Quiet, Verbose
+from .screen import Screen
 
 FaultsOption = Annotated[
-    str, typer.Option("--faults", metavar="PRESET|NAME=VALUE,…", help="How unkind the tenant is: none, default, slow.")
+    str,
+    typer.Option("--faults", metavar="PRESET|NAME=VALUE,…", help="How unkind the tenant is: none, default, slow."),
 ]
-Seed = Annotated[int, typer.Option("--seed", help="The same seed, the same delays and losses.")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", help="The same seed, the same delays and losses.")]
 
 
 def demo(
@@ -21,10 +23,10 @@ def demo(
     no_color: NoColor = False,
 ) -> None:
     """Plan, apply and prove the quickstart playbook on an emulated tenant, on this machine only."""
-    from . import showing
-    from .sandbox import need_extra
-    from .screen import Screen
+    with Screen(form, command="demo", quiet=quiet, verbose=verbose, no_color=no_color) as screen:
+        from .sandbox import need_extra
 
-    need_extra()
-    proven = showing.run(Screen(form, quiet=quiet, verbose=verbose, no_color=no_color), faults=faults, seed=seed)
-    raise typer.Exit(0 if proven else 1)
+        need_extra()
+        with screen.progress("starting the emulated tenant"):
+            from . import showing
+        raise typer.Exit(0 if showing.run(screen, faults=faults, seed=seed) else 1)

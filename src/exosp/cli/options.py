@@ -15,7 +15,7 @@ class Format(StrEnum):
 PlaybookPath = Annotated[
     Path, typer.Argument(metavar="PLAYBOOK", help="The playbook, a YAML file.", show_default=False)
 ]
-FormatOption = Annotated[Format, typer.Option("--format", help="text for people, json for one document on stdout.")]
+FormatOption = Annotated[Format, typer.Option("--format", metavar="text|json", help="text for people; json: one document on stdout, prose on stderr.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say every wait and its reason.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colour (as with NO_COLOR).")]
@@ -23,7 +23,9 @@ NoInput = Annotated[bool, typer.Option("--no-input", help="Never ask, as if ther
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before writing.")]
 CloudFile = Annotated[
     Path | None,
-    typer.Option("--cloud-file", help="A cloud file; its hosts are trusted with tokens.", show_default=False),
+    typer.Option(
+        "--cloud-file", metavar="FILE", help="A cloud file; its hosts are trusted with tokens.", show_default=False
+    ),
 ]
 OutsideFolder = Annotated[bool, typer.Option("--allow-outside", help="Let save_to lie outside the playbook's folder.")]
 Deadline = Annotated[
@@ -31,8 +33,8 @@ Deadline = Annotated[
 ]
 
 
-def seconds(text: str) -> float:
-    """90s, 15m, 2h or a plain number of seconds."""
+def seconds(text: str, option: str) -> float:
+    """90s, 15m, 2h or a plain number of seconds. Raises UsageError naming the option."""
     unit = {"s": 1, "m": 60, "h": 3600}.get(text[-1:].lower())
     number = text[:-1] if unit else text
     try:
@@ -40,5 +42,7 @@ def seconds(text: str) -> float:
     except ValueError:
         found = -1.0
     if not 0 <= found < 1e7:
-        raise typer.BadParameter(f"{text!r} is no duration; write 90s, 15m or 2h")
+        from ..errors import UsageError
+
+        raise UsageError(f"{text!r} is no duration", where=option, hint="write 90s, 15m or 2h")
     return found

@@ -14,6 +14,7 @@ from .options import (
     Verbose,
     seconds,
 )
+from .screen import Screen
 
 
 def plan(
@@ -26,21 +27,22 @@ def plan(
     verbose: Verbose = False,
     no_color: NoColor = False,
 ) -> None:
-    """Show what apply would change, and send nothing. Exit 3 when there are changes."""
-    from .. import __version__
-    from ..converge import look
-    from ..report import document, text
-    from .screen import Screen
-    from .wiring import Session, read
+    """Show what apply would change, each change with its reason. Reads only. Exit code 3 where there are changes."""
+    with Screen(form, command="plan", quiet=quiet, verbose=verbose, no_color=no_color) as screen:
+        deadline = seconds(timeout, "--timeout")
+        with screen.progress("reading the playbook"):
+            from ..converge import look
+            from ..report import document, text
+            from .wiring import Session, read
 
-    screen = Screen(form, quiet=quiet, verbose=verbose, no_color=no_color)
-    want = read(playbook, allow_outside=allow_outside)
-    with Session(want, screen, cloud_file=cloud_file, deadline=seconds(timeout)) as session:
-        with screen.progress("reading the tenant"):
-            seen, found = look(want, session.tenant, session.patience)
+            want = read(playbook, allow_outside=allow_outside)
+            screen.tenant = want.tenant
+            screen.working("signing in")
+            with Session(want, screen, cloud_file=cloud_file, deadline=deadline) as session:
+                screen.working("reading the tenant")
+                seen, found = look(want, session.tenant, session.patience)
         if screen.json:
-            head = document.head("plan", session.cloud, want.tenant, __version__)
-            screen.document(head | document.plan(found, seen))
+            screen.document(document.plan(found, seen))
         else:
-            screen.say(text.plan(found))
-    raise typer.Exit(1 if found.refused else 0 if found.empty else 3)
+            screen.say(text.plan(found, screen.width))
+        raise typer.Exit(1 if found.refused else 0 if found.empty else 3)

@@ -1,22 +1,23 @@
 """What ``exosp demo`` does: a sandbox in this process, the quickstart playbook, and the same code as the real commands."""
 
+import shlex
 import shutil
 import tempfile
 import time
 from pathlib import Path
 
-from .. import __version__, resources
-from ..converge import Event, Finished, Result, Started, look
+from .. import resources
 from ..converge import apply as converge
+from ..converge import look
 from ..errors import UsageError
 from ..report import document, text
 from ..sandbox.faults import UnknownFault
 from ..sandbox.server import Running
 from ..sandbox.tenant import Options
 from ..snapshot import Address
-from ..verify import Verdict
 from ..verify import verify as prove
 from .screen import Screen
+from .telling import changes, proofs
 from .wiring import Session, new_run, read
 
 REFUSED = Address("private@contoso.com")  # nobody granted it
@@ -52,57 +53,64 @@ def run(screen: Screen, *, faults: str, seed: int) -> bool:
 
 
 def _show(screen: Screen, path: Path, running: Running) -> bool:
-    clock = SandboxClock(running)
+    clock, run_id = SandboxClock(running), new_run()
     want = read(path, allow_outside=False)
-
-    def tell(event: Event) -> None:
-        match event:
-            case Started(change):
-                screen.working(f"{change.step}: {change.verb} {change.target}")
-            case Finished(change, outcome):
-                screen.tell(text.outcome(change, outcome))
-
+    screen.tenant = want.tenant
+    longest = max(len(address) for address in (*(box.address for box in want.boxes), REFUSED))
     with Session(want, screen, environment=running.environment(), clock=clock, deadline=WAIT) as session:
-        screen.tell(f"An emulated tenant, {want.tenant}, runs on this machine. Nothing here touches a real one.\n")
-        screen.tell("PLAN  what apply would change\n")
+        tenant, patience, wide = session.tenant, session.patience, screen.width
+        screen.tell(text.wrapped(
+            f"An emulated tenant, {want.tenant}, runs on this machine. Nothing here touches a real one. "
+            f"The playbook is {resources.path('playbooks', 'quickstart.yaml')}.", wide,
+        ))  # fmt: skip
+        screen.tell("\nPLAN    what apply would change, and why\n")
         with screen.progress("reading the tenant"):
-            first = look(want, session.tenant, session.patience)
-        screen.tell(text.plan(first[1]) + "\n")
-        screen.tell("APPLY  each change as it is made\n")
-        with screen.progress("applying"):
-            result = converge(want, session.tenant, session.patience, first, tell)
-        screen.tell("\n" + text.applied(result) + "\n")
-        screen.tell("VERIFY  real logins, with the server's own words\n")
+            first = look(want, tenant, patience)
+        screen.tell(text.plan(first[1], wide))
+        screen.tell("\nAPPLY   each change as it is made\n")
+        with screen.progress("applying", len(first[1].changes)):
+            result = converge(want, tenant, patience, first, changes(screen))
+        screen.tell("\n" + text.applied(result))
+        screen.tell("\nVERIFY  real logins, each with the server's own answer\n")
         with screen.progress("logging in"):
             verdict = prove(
-                want, session.tenant, session, session.patience,
-                audience=session.cloud.exchange_resource, wait=WAIT, negative=[REFUSED],
-                tell=lambda proof: screen.tell(text.proof(proof)),
+                want, tenant, session, patience, audience=session.cloud.exchange_resource,
+                wait=WAIT, negative=[REFUSED], tell=proofs(screen, longest),
             )  # fmt: skip
-        screen.tell("\n" + text.verdict(verdict))
+        screen.tell("")
         if screen.json:
-            head = document.head("demo", session.cloud, want.tenant, __version__)
-            screen.document(head | _document(first, result, verdict, session.tokens, clock.slept))
-        screen.tell(_closing(clock.slept))
+            screen.tell(text.verdict(verdict, wide))
+            screen.document({
+                "plan": document.plan(first[1], first[0]),
+                "apply": document.apply(result, run_id, session.tokens, ""),
+                "verify": document.verify(verdict),
+                "clock_moved_seconds": round(clock.slept, 1),
+            })  # fmt: skip
+        else:
+            screen.say(text.verdict(verdict, wide))
+        screen.tell(_closing(clock.slept, wide))
     return verdict.proven
 
 
-def _document(first: object, result: Result, verdict: Verdict, tokens: int, moved: float) -> dict[str, object]:
-    return {
-        "plan": document.plan(result.plan, result.seen),
-        "apply": document.apply(result, new_run(), tokens, ""),
-        "verify": document.verify(verdict),
-        "clock_moved_seconds": round(moved, 1),
-    }
-
-
-def _closing(moved: float) -> str:
-    return (
-        f"\nThe sandbox's clock was moved {moved:.0f} seconds to get past replication and caching. "
-        "Exchange Online itself can take up to two hours to honour a new grant.\n\n"
-        "What next:\n"
-        "  exosp sandbox run -- bash       a shell with a tenant to try things on\n"
-        "  exosp plan playbook.yaml        what would change in yours; it writes nothing\n"
-        "  exosp apply playbook.yaml       change it\n"
-        "  exosp verify playbook.yaml      prove it with real logins"
+def _closing(moved: float, width: int) -> str:
+    lines = text.wrapped(
+        f"The tenant's clock was moved {moved:.0f} seconds to get past replication and caching. "
+        "Exchange Online itself can take up to two hours to honour a new grant.",
+        width,
     )
+    template = shlex.quote(str(resources.path("templates", "playbook.yaml")))
+    return f"""
+{lines}
+
+WHAT NEXT
+
+  cp {template} .
+      a playbook to fill in
+  exosp sandbox run -- bash
+      a shell with an emulated tenant; the commands below work in it as they stand
+  exosp plan playbook.yaml
+      what would change in your tenant; writes nothing
+  exosp apply playbook.yaml
+      change it
+  exosp verify playbook.yaml
+      prove it with real logins"""

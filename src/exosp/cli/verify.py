@@ -16,6 +16,7 @@ from .options import (
     Verbose,
     seconds,
 )
+from .screen import Screen
 
 Wait = Annotated[
     str,
@@ -25,7 +26,9 @@ Wait = Annotated[
 ]
 Negative = Annotated[
     list[str] | None,
-    typer.Option("--negative", metavar="ADDRESS", help="Also prove that this mailbox is refused.", show_default=False),
+    typer.Option(
+        "--negative", metavar="ADDRESS", help="Also prove that this mailbox is refused. Repeatable.", show_default=False
+    ),
 ]
 
 
@@ -41,31 +44,36 @@ def verify(
     verbose: Verbose = False,
     no_color: NoColor = False,
 ) -> None:
-    """Plan again, which must be empty, then log in as the application to every mailbox over every protocol."""
-    from .. import __version__
-    from ..report import document, text
-    from ..snapshot import Address
-    from ..verify import verify as prove
-    from .screen import Screen
-    from .wiring import Session, read
+    """Plan again, which must be empty, then log in as the application to every mailbox over every protocol. Exit code 3
+    where something is not as it must be."""
+    with Screen(form, command="verify", quiet=quiet, verbose=verbose, no_color=no_color) as screen:
+        deadline, patient = seconds(timeout, "--timeout"), seconds(wait, "--wait")
+        with screen.progress("reading the playbook"):
+            from ..report import document, text
+            from ..verify import verify as prove
+            from .telling import proofs
+            from .wiring import Session, addresses, read
 
-    screen = Screen(form, quiet=quiet, verbose=verbose, no_color=no_color)
-    want = read(playbook, allow_outside=allow_outside)
-    with Session(want, screen, cloud_file=cloud_file, deadline=seconds(timeout)) as session:
-        with screen.progress("reading the tenant, then logging in"):
-            verdict = prove(
-                want,
-                session.tenant,
-                session,
-                session.patience,
-                audience=session.cloud.exchange_resource,
-                wait=seconds(wait),
-                negative=[Address(address) for address in negative or ()],
-                tell=lambda proof: screen.tell(text.proof(proof)),
-            )
+            want = read(playbook, allow_outside=allow_outside)
+            screen.tenant = want.tenant
+            closed = addresses(negative or ())
+            longest = max(len(address) for address in (*(box.address for box in want.boxes), *closed))
+            screen.working("signing in")
+            with Session(want, screen, cloud_file=cloud_file, deadline=deadline) as session:
+                screen.working("reading the tenant, then logging in")
+                verdict = prove(
+                    want,
+                    session.tenant,
+                    session,
+                    session.patience,
+                    audience=session.cloud.exchange_resource,
+                    wait=patient,
+                    negative=closed,
+                    tell=proofs(screen, longest),
+                )
         if screen.json:
-            head = document.head("verify", session.cloud, want.tenant, __version__)
-            screen.document(head | document.verify(verdict))
+            screen.document(document.verify(verdict))
         else:
-            screen.say(text.verdict(verdict))
-    raise typer.Exit(0 if verdict.proven else 3)
+            screen.tell("")
+            screen.say(text.verdict(verdict, screen.width))
+        raise typer.Exit(0 if verdict.proven else 3)

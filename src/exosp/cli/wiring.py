@@ -5,7 +5,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,9 +17,10 @@ from ..errors import Missing, UsageError
 from ..exchange import winrm
 from ..exchange.online import Online
 from ..graph import Graph
-from ..mail import PROBES, Reading, smtp
+from ..mail import PROBES, Reading
+from ..playbook import rules
 from ..patience import Clock, Patience, WallClock
-from ..snapshot import Protocol, Snapshot
+from ..snapshot import Address, Protocol, Snapshot
 from ..tenant import Tenant
 from ..vault import EnvFile
 from ..verify import Token
@@ -30,6 +31,17 @@ _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 def read(path: Path, *, allow_outside: bool) -> playbook.Playbook:
     return playbook.read(path, os.environ, allow_outside=allow_outside)
+
+
+def addresses(given: Sequence[str]) -> list[Address]:
+    """Mailboxes named on the command line. Raises UsageError."""
+    found = []
+    for text in given:
+        try:
+            found.append(Address(rules.address(text)))
+        except rules.Refused as fault:
+            raise UsageError(f"{text!r} {fault.what}", where="--negative", hint=fault.hint) from None
+    return found
 
 
 class Session:
@@ -48,7 +60,7 @@ class Session:
     ) -> None:
         self.want = want
         self.environment = os.environ if environment is None else environment
-        self.cloud = _cloud(want, cloud_file, self.environment)
+        self.cloud = screen.cloud = _cloud(want, cloud_file, self.environment)
         self.tokens = 0
         self._admin = signin.admin(self.cloud, _in_tenant(want, self.environment))
         self._admin.on_request = self._count
@@ -128,9 +140,7 @@ class Session:
         return signin.app_token(self.cloud, kept.tenant_id, kept.client_id, kept.reveal(), on_request=self._count)
 
     def login(self, protocol: Protocol, user: str, sender: str, token: Token) -> Reading:
-        if protocol == "smtp" and sender != user:
-            return smtp.probe(self.cloud.smtp, user, token.reveal, ca=self.cloud.ca, sender=sender)
-        return PROBES[protocol](self.cloud.endpoint(protocol), user, token.reveal, ca=self.cloud.ca)
+        return PROBES[protocol](self.cloud.endpoint(protocol), user, token.reveal, ca=self.cloud.ca, sender=sender)
 
 
 def new_run() -> str:

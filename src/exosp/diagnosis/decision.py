@@ -94,6 +94,7 @@ class _Wrong:
 
     evidence: str
     fix: str
+    early: bool = False  # time alone mends it
 
 
 _Look = Callable[[ProbeFacts], "_Wrong | None"]
@@ -139,6 +140,14 @@ def _role(facts: ProbeFacts) -> _Wrong | None:
     wanted = ROLE_OF[facts.protocol]
     if wanted in roles:
         return None
+    if (
+        facts.plan_empty
+    ):  # the consent stands: Entra's token endpoint has not heard of it (terraform-provider-azuread#1811)
+        return _Wrong(
+            f"{wanted} is consented to, and the token, minted just now, does not carry it yet",
+            f"wait some minutes, then {VERIFY} takes a new token",
+            early=True,
+        )
     aside = "; full_access_as_app is for EWS alone" if "full_access_as_app" in roles else ""
     return _Wrong(
         f"the token's roles are {', '.join(roles) or 'empty'} and lack {wanted}{aside}",
@@ -256,7 +265,7 @@ def diagnose(facts: ProbeFacts) -> Diagnosis:
     symptom = row.id if row else ""
     for rung in (*_RUNGS, *_CERTAIN):
         if symptom in rung.explains and (wrong := rung.look(facts)):
-            return Diagnosis(wrong.evidence, wrong.fix, row=symptom)
+            return Diagnosis(wrong.evidence, wrong.fix, too_early=wrong.early, row=symptom)
     if row is not None and not row.propagation:
         return Diagnosis(row.causes[0], _fix(row), row=symptom)
     for rung in _RUNGS:

@@ -67,9 +67,8 @@ class _Dialogue:
     def _offers(self, extension: str, word: str = "") -> None:
         self.line.at("capability")
         _require(self.client.ehlo()[0], 250)
-        if word not in ["", *self.client.esmtp_features.get(extension, "").upper().split()] or not (
-            self.client.has_extn(extension)
-        ):
+        words = self.client.esmtp_features.get(extension)
+        if words is None or (word and word not in words.upper().split()):
             raise smtplib.SMTPNotSupportedError(f"{extension} {word} is not offered")
 
     def prove(self, message: bytes, answer: bytes) -> Proof:

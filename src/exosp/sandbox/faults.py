@@ -39,7 +39,7 @@ KNOBS: tuple[Knob, ...] = (
          "microsoft-graph-docs-contrib#1921: 4 to 18 s"),
     Knob("consent-lag", "seconds", 0, 2, 60,
          "a token minted this soon after an app role assignment does not carry the role",
-         "FACTS §5; terraform-provider-azuread#1811"),
+         "terraform-provider-azuread#1811"),
     Knob("exchange-sync-lag", "seconds", 0, 4, 600,
          "Exchange does not know a new enterprise application: New-ServicePrincipal raises AADServicePrincipalNotFound",
          "field reports to August 2026"),
