@@ -177,11 +177,19 @@ WRONG = {
 def test_a_refused_auth_is_explained_by_the_token(facts, kind):
     """Expired, wrong audience, missing role, foreign application or oid: each is named with its evidence, not too early."""
     claims, evidence = WRONG[kind]
-    found = diagnose(replace(facts, claims=CLAIMS | claims))
+    found = diagnose(replace(facts, claims=CLAIMS | claims, plan_empty="role" not in kind))
     assert evidence in found.cause
     assert found.fix
     assert not found.too_early
     assert found.row
+
+
+@pytest.mark.parametrize("facts", [RIGHT, POP, SMTP], ids=lambda facts: facts.protocol)
+def test_a_role_that_is_consented_to_and_not_in_the_token_is_early(facts):
+    """Where the plan is empty the consent stands, so a fresh token without the role is a matter of time."""
+    found = diagnose(replace(facts, claims=CLAIMS | {"roles": []}))
+    assert found.too_early
+    assert "does not carry it yet" in found.cause
 
 
 @pytest.mark.parametrize("facts", [RIGHT, POP, SMTP], ids=lambda facts: facts.protocol)

@@ -91,7 +91,11 @@ BROKEN = {
         lambda right: {"claims": right.claims | {"aud": "https://graph.microsoft.com"}},
         "audience is https://graph.microsoft.com",
     ),
-    "no role": (_claims(roles=[]), lambda right: {"claims": right.claims | {"roles": []}}, "roles are empty"),
+    "no role": (
+        _claims(roles=[]),
+        lambda right: {"claims": right.claims | {"roles": []}, "plan_empty": False},
+        "roles are empty",
+    ),
     "own object ID": (
         _own_object_id,
         lambda right: {"entry_object_id": fixture.APPLICATION_OBJECT_ID, "plan_empty": False},

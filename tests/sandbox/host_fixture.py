@@ -155,10 +155,10 @@ def host(**options: Any) -> Iterator[Host]:
         return runner, runner.addresses[0][1], runner.addresses[1][1]
 
     async def end(runner: web.AppRunner) -> None:
-        for _ in range(100):  # the clients are closed: let the listener notice, or its sockets outlive the loop
-            if runner.server is None or not runner.server.connections:
-                break
-            await asyncio.sleep(0.01)
+        # A client that met a fault may keep its connection: cut them all, or their sockets outlive the loop.
+        for connection in runner.server.connections if runner.server is not None else []:
+            if connection.transport is not None:
+                connection.transport.abort()
         await asyncio.sleep(0.02)
         await runner.cleanup()
         rest = asyncio.all_tasks() - {asyncio.current_task()}

@@ -248,7 +248,12 @@ NOBODY = "99999999-9999-4999-8999-999999999999"
         ({"client_id": NOBODY}, (400, "unauthorized_client", 700016)),
         ({"client_id": ""}, (400, "invalid_request", 900144)),
         ({"grant_type": ""}, (400, "invalid_request", 900144)),
-        ({"grant_type": "password"}, (400, "unsupported_grant_type", 70003)),
+        ({"grant_type": "bogus"}, (400, "unsupported_grant_type", 70003)),
+        ({"grant_type": "password"}, (400, "invalid_request", 900144)),
+        ({"grant_type": "password", "username": "nobody@contoso.com", "password": "x"}, (400, "invalid_grant", 50034)),
+        ({"grant_type": "authorization_code"}, (400, "invalid_request", 900144)),
+        ({"grant_type": "authorization_code", "code": "abc"}, (400, "invalid_grant", 9002313)),
+        ({"grant_type": "refresh_token", "refresh_token": "abc"}, (400, "invalid_grant", 9002313)),
         ({"scope": ""}, (400, "invalid_request", 900144)),
         ({"scope": f"{EXCHANGE}/IMAP.AccessAsApp"}, (400, "invalid_scope", 1002012)),
         ({"scope": f"{EXCHANGE}/.default {GRAPH}/.default"}, (400, "invalid_scope", 700022)),
@@ -481,3 +486,53 @@ def test_no_reply_repeats_a_secret(shared: World) -> None:
         )  # fmt: skip
     assert "s3cr3t" not in raw.text
     assert raw.headers["WWW-Authenticate"].startswith("Basic")
+
+
+def test_a_persons_password_is_wrong(fresh: World) -> None:
+    """A person of the tenant gets no token for any password: 50126 (azure-docs#55028)."""
+    fresh.tenant.exchange.add_mailbox("support@contoso.com")
+    form = {"grant_type": "password", "username": "Support@contoso.com", "password": "x"}
+    assert described(fresh, **form) == (400, "invalid_grant", 50126)
+
+
+@pytest.mark.parametrize(
+    "grant", ["urn:ietf:params:oauth:grant-type:device_code", "urn:ietf:params:oauth:grant-type:jwt-bearer"]
+)
+def test_a_grant_that_entra_knows_and_the_sandbox_does_not_is_named(shared: World, grant: str) -> None:
+    """Entra takes device codes and on-behalf-of; the sandbox says that it is the one that does not."""
+    reply = shared.sign_in(grant_type=grant)
+    assert reply.status_code == 501
+    assert grant in reply.json()["error_description"]
+
+
+def test_every_verified_domain_names_the_tenant(fresh: World) -> None:
+    """A token endpoint may be named by any domain that the tenant's mailboxes have, in any case; by no other."""
+    assert described(fresh, tenant="contoso.com")[2] == 90002
+    fresh.tenant.exchange.add_mailbox("support@contoso.com")
+    assert fresh.sign_in(tenant="Contoso.COM").status_code == 200
+    assert described(fresh, tenant="fabrikam.com")[2] == 90002
+
+
+def test_version_1_metadata_names_the_issuer_of_the_tokens(shared: World) -> None:
+    """Access tokens here are of version 1.0: the document without v2.0 in its path is the one that validates them."""
+    claims = jwt.decode(shared.sign_in().json()["access_token"], options={"verify_signature": False})
+    with shared.client() as client:
+        document = client.get(f"{shared.login}/{shared.tenant.tenant_id}/.well-known/openid-configuration").json()
+        common = client.get(f"{shared.login}/common/.well-known/openid-configuration").json()
+        keys = client.get(document["jwks_uri"]).json()
+    assert document["issuer"] == claims["iss"]
+    assert document["token_endpoint"].endswith("/oauth2/token")
+    assert common["issuer"] == "https://sts.windows.net/{tenantid}/"
+    assert keys["keys"]
+
+
+def test_instance_discovery_knows_no_other_host(shared: World) -> None:
+    """An authority that is not this host is no instance of the cloud: 50049."""
+    with shared.client() as client:
+        reply = client.get(f"{shared.login}/common/discovery/instance", params={"authorization_endpoint": "https://login.example/common/oauth2/v2.0/authorize"})  # fmt: skip
+    assert (reply.status_code, reply.json()["error"], reply.json()["error_codes"]) == (400, "invalid_instance", [50049])
+
+
+def test_a_token_for_azures_own_management(shared: World) -> None:
+    """Azure CLI asks for one before anything else, so every tenant has that resource."""
+    assert shared.sign_in(scope="https://management.core.windows.net//.default").status_code == 200

@@ -1,6 +1,7 @@
 """Microsoft Graph, judged by requests typed from the vendor's pages and by msgraph-sdk as a foreign client."""
 
 import asyncio
+import base64
 import json
 import ssl
 import uuid
@@ -890,3 +891,77 @@ def test_thousands_of_principals_cost_little(fresh: World) -> None:
     assert len({row.properties["appId"] for row in rows.values()}) == len(rows) > 5000
     wanted = list(rows.values())[4000].properties["appId"]
     assert len(json.loads(api("GET", f"/servicePrincipals?$filter=appId eq '{wanted}'").text)["value"]) == 1
+
+
+def test_the_enterprise_application_follows_its_application(fresh: World) -> None:
+    """A change of the application shows on its enterprise application; what was not changed stays as it is there."""
+    api = full(fresh)
+    application = api("POST", "/applications", {"displayName": "before"}).json()
+    principal = api("POST", "/servicePrincipals", {"appId": application["appId"]}).json()
+    api("PATCH", f"/servicePrincipals/{principal['id']}", {"notes": "kept", "replyUrls": ["https://own.example"]})
+    change = {"displayName": "after", "identifierUris": [f"api://{application['appId']}"]}
+    assert api("PATCH", f"/applications/{application['id']}", change).status_code == 204
+    found = api("GET", f"/servicePrincipals/{principal['id']}").json()
+    assert (found["displayName"], found["appDisplayName"], found["notes"]) == ("after", "after", "kept")
+    assert found["servicePrincipalNames"] == [application["appId"], f"api://{application['appId']}"]
+    assert found["replyUrls"] == ["https://own.example"]
+
+
+def test_a_certificate_as_azure_cli_sends_it(fresh: World) -> None:
+    """Base64 with a PEM file's line breaks is taken, and base64url; what is neither is refused."""
+    api = full(fresh)
+    identifier = api("POST", "/applications", {"displayName": "k"}).json()["id"]
+    der = base64.b64encode(Certificate().der).decode()
+    broken = "\n".join(der[at : at + 64] for at in range(0, len(der), 64))
+    for text in (broken, der.translate(str.maketrans("+/", "-_"))):
+        row = {"type": "AsymmetricX509Cert", "usage": "Verify", "key": text}
+        assert api("PATCH", f"/applications/{identifier}", {"keyCredentials": [row]}).status_code == 204
+    refused = api("PATCH", f"/applications/{identifier}", {"keyCredentials": [{"type": "AsymmetricX509Cert", "usage": "Verify", "key": "!"}]})  # fmt: skip
+    assert refused.status_code == 400
+
+
+def test_control_information_in_a_body_is_passed_over(fresh: World) -> None:
+    """A client may send @odata.context back; a property that does not exist is refused all the same."""
+    api = full(fresh)
+    identifier = api("POST", "/applications", {"displayName": "c"}).json()["id"]
+    context = {"@odata.context": "https://graph.microsoft.com/v1.0/$metadata#applications/$entity"}
+    assert api("PATCH", f"/applications/{identifier}", context | {"notes": "x"}).status_code == 204
+    assert api("PATCH", f"/applications/{identifier}", {"odata.context": "x"}).status_code == 400
+
+
+def test_representations(api: Api) -> None:
+    """Control information is left out where asked; a representation that is not emulated is refused by name, not ignored."""
+    bare = api("GET", "/applications?$top=1", Accept="application/json;odata.metadata=none")
+    assert "@odata.context" not in bare.json()
+    assert "odata.metadata=none" in bare.headers["content-type"]
+    assert "@odata.context" in api("GET", "/applications?$top=1", Accept="application/json; charset=utf-8, */*").json()
+    for kind in ("application/json;odata.metadata=full", "application/xml"):
+        reply = api("GET", "/applications", Accept=kind)
+        assert reply.status_code == 501
+        assert kind in reply.json()["error"]["message"]
+
+
+def test_every_answer_can_be_traced_and_large_ones_are_compressed(api: Api) -> None:
+    """x-ms-ags-diagnostic stands beside request-id; gzip is used where the client takes it."""
+    reply = api("GET", "/servicePrincipals", **{"Accept-Encoding": "gzip"})
+    assert json.loads(reply.headers["x-ms-ags-diagnostic"])["ServerInfo"]["DataCenter"] == "emulated"
+    assert reply.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in api("GET", "/servicePrincipals", **{"Accept-Encoding": "identity"}).headers
+
+
+def test_domains_are_those_of_the_mailboxes(fresh: World) -> None:
+    """The initial domain and each domain of a mailbox, one of them initial."""
+    fresh.tenant.exchange.add_mailbox("support@contoso.com")
+    api = caller(fresh, "Directory.Read.All")
+    rows = {row["id"]: row["isInitial"] for row in api("GET", "/domains").json()["value"]}
+    assert rows == {"contoso.onmicrosoft.com": True, "contoso.com": False}
+    names = [row["name"] for row in api("GET", "/organization").json()["value"][0]["verifiedDomains"]]
+    assert names == list(rows)
+    assert api("GET", "/domains/contoso.com").status_code == 200
+    assert api("GET", "/domains/fabrikam.com").status_code == 404
+
+
+def test_what_is_under_me_needs_a_person(api: Api) -> None:
+    """/me and what lies under it refuse an app-only token in Graph's words."""
+    for path in ("/me", "/me/ownedObjects"):
+        assert "delegated authentication flow" in error(api("GET", path))[2]

@@ -159,7 +159,6 @@ AT_AUTH: dict[str, Callable[[Tenant], str]] = {
     "another application": lambda t: xoauth2(USER, token(t, appid=APPLICATION_OBJECT_ID)),
     "unknown user": lambda t: xoauth2("nobody@contoso.com", token(t)),
     "truncated base64": lambda t: xoauth2(USER, token(t))[:-3],
-    "cancelled": lambda t: "*",
 }
 
 
@@ -540,3 +539,21 @@ FACTS_TEXTS = {  # FACTS.md §4a and §13, column "exact text", up to where the 
 def test_the_texts_are_exchanges(text: str) -> None:
     """The table of texts this door emits, as they stand in the field's records; each is seen on the wire above."""
     assert FACTS_TEXTS[text].startswith(text)
+
+
+@pytest.mark.parametrize("mechanism", ["XOAUTH2", "LOGIN"])
+def test_an_asterisk_cancels_auth(doors: Doors, mechanism: str) -> None:
+    """A client may call AUTH off with an asterisk: 501 (RFC 4954 section 4), and a good login may follow."""
+    with secured(doors) as wire:
+        assert wire.ask(f"AUTH {mechanism}").startswith("334 ")
+        assert wire.ask("*").startswith("501 5.7.0 ")
+        assert wire.ask(f"AUTH XOAUTH2 {xoauth2(USER, token(doors.tenant))}").startswith("235 ")
+
+
+def test_a_password_where_smtp_auth_is_off_is_told_so(doors: Doors) -> None:
+    """With SMTP AUTH off for the tenant AUTH LOGIN is refused for that reason, not for the password (nodemailer#1484)."""
+    doors.tenant.exchange.transport_config["SmtpClientAuthenticationDisabled"] = True
+    with secured(doors) as wire:
+        assert wire.ask("AUTH LOGIN").startswith("334 ")
+        wire.ask(base64.b64encode(USER.encode()).decode())
+        assert "SmtpClientAuthentication is disabled for the Tenant." in wire.ask("c2VjcmV0")

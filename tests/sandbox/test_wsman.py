@@ -1,5 +1,6 @@
 """The management host's listener, judged by pypsrp used raw, by pywinrm, and by SOAP written by hand."""
 
+import asyncio
 import base64
 import re
 import socket
@@ -315,6 +316,37 @@ def test_the_thirty_first_shell_is_refused(here: Host) -> None:
     assert open_cmd(here)
 
 
+def test_commands_that_are_never_terminated_use_up_the_quota(here: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MaxConcurrentOperationsPerUser counts what was not terminated: a client that leaks pipelines is refused (2150859174)."""
+    monkeypatch.setattr("exosp.sandbox.wsman.MAX_OPERATIONS", 2)
+    shell = open_cmd(here)
+    ask = "<rsp:CommandLine><rsp:Command>hostname</rsp:Command></rsp:CommandLine>"
+    first = here.post(envelope(f"{RSP}/Command", ask, shell=shell))
+    here.post(envelope(f"{RSP}/Command", ask, shell=shell))
+    assert fault_code(here.post(envelope(f"{RSP}/Command", ask, shell=shell))) == "2150859174"
+    command = ET.fromstring(first.content).findtext(".//rsp:CommandId", namespaces=NS)
+    terminate = f'<rsp:Signal CommandId="{command}"><rsp:Code>{RSP}/signal/Terminate</rsp:Code></rsp:Signal>'
+    assert here.post(envelope(f"{RSP}/Signal", terminate, shell=shell)).status_code == 200
+    assert here.post(envelope(f"{RSP}/Command", ask, shell=shell)).status_code == 200
+
+
+def test_each_request_is_charged_its_latency(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three requests wait three latencies; a refused password waits none."""
+    waits: list[float] = []
+    sleep = asyncio.sleep
+
+    async def counted(seconds: float, *more: Any) -> Any:
+        waits.append(seconds)
+        return await sleep(0, *more)
+
+    with host(latency=0.987) as here:
+        monkeypatch.setattr("exosp.sandbox.wsman.asyncio.sleep", counted)
+        for auth in (("wrong", "wrong"), *[(here.tenant.host_user, here.tenant.host_password)] * 3):
+            here.post(envelope(f"{TRANSFER}/Get"), auth=auth)
+        monkeypatch.undo()
+    assert waits.count(0.987) == 3
+
+
 # Runspace pools, by pypsrp
 
 
@@ -480,18 +512,18 @@ def test_a_secure_string_is_decrypted_and_then_of_no_use_as_a_token(here: Host) 
         assert not here.connect(pool).failed
 
 
-def test_two_runspaces_of_a_pool_share_no_connection(here: Host) -> None:
-    """Connect-ExchangeOnline loads its cmdlets into one runspace; another of the same pool lacks them."""
-    with RunspacePool(here.wsman(), min_runspaces=1, max_runspaces=2) as pool:
+def test_two_runspaces_of_a_pool_share_no_connection() -> None:
+    """Connect-ExchangeOnline loads its cmdlets into one runspace; while that is busy, the pool's other one lacks them."""
+    with host(cmdlet_time=0.3) as here, RunspacePool(here.wsman(), max_runspaces=2) as pool:
         assert not here.connect(pool).failed
-        waiting = PowerShell(pool)
-        waiting.add_cmdlet("Get-User")
-        waiting.begin_invoke(iter_forever := (item for item in ["support@contoso.com"]))
-        assert not list(iter_forever)
-        waiting.end_invoke()
-        waiting.close()
-        assert len(waiting.output) == 1
-        assert pool.get_available_runspaces() == 2
+        busy = PowerShell(pool)
+        busy.add_cmdlet("Get-User")
+        busy.begin_invoke()
+        assert pool.get_available_runspaces() == 1
+        assert run(pool, "Get-User").error_id == "CommandNotFoundException"
+        busy.end_invoke()
+        busy.close()
+        assert len(busy.output) == 3
 
 
 def test_no_secret_stands_in_what_the_host_answers(here: Host) -> None:

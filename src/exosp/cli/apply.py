@@ -35,9 +35,7 @@ def apply(
 ) -> None:
     """Plan, ask, write, and read back until the tenant shows it. Running it again changes nothing."""
     with ExitStack() as stack:
-        screen = stack.enter_context(
-            Screen(form, command="apply", quiet=quiet, verbose=verbose, no_color=no_color)
-        )
+        screen = stack.enter_context(Screen(form, command="apply", quiet=quiet, verbose=verbose, no_color=no_color))
         deadline = seconds(timeout, "--timeout")
         with screen.progress("reading the playbook"):
             from ..converge import apply as converge
@@ -70,5 +68,5 @@ def apply(
         elif screen.quiet:
             screen.say(text.plan(result.plan, screen.width))
         if link:
-            screen.say(text.consent(link))
+            screen.say("\n" + text.consent(link))
         raise typer.Exit(1 if result.failed else 3 if result.others_turn or not result.rest.empty else 0)

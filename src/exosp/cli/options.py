@@ -15,7 +15,12 @@ class Format(StrEnum):
 PlaybookPath = Annotated[
     Path, typer.Argument(metavar="PLAYBOOK", help="The playbook, a YAML file.", show_default=False)
 ]
-FormatOption = Annotated[Format, typer.Option("--format", metavar="text|json", help="text for people; json: one document on stdout, prose on stderr.")]
+FormatOption = Annotated[
+    Format,
+    typer.Option(
+        "--format", metavar="text|json", help="text for people; json: one document on stdout, prose on stderr."
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say every wait and its reason.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colour (as with NO_COLOR).")]

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from .options import Format, FormatOption
+from .screen import Screen
 
 app = typer.Typer(
     help="An emulated tenant on this machine: real wire protocols, nothing kept.",
@@ -13,22 +14,27 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Seed = Annotated[int, typer.Option("--seed", help="The same seed, the same delays, losses and names.")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", help="The same seed, the same delays, losses and names.")]
 FaultsOption = Annotated[
-    str, typer.Option("--faults", metavar="PRESET|NAME=VALUE,…", help="How unkind it is: none, default, slow.")
+    str,
+    typer.Option("--faults", metavar="PRESET|NAME=VALUE,…", help="How unkind it is: none, default, slow."),
 ]
-Speed = Annotated[float, typer.Option("--speed", min=0.0, help="Sandbox seconds in a wall second.")]
+Speed = Annotated[float, typer.Option("--speed", metavar="X", help="Sandbox seconds in a second of yours.")]
 Latency = Annotated[str, typer.Option("--latency", metavar="DURATION", help="Charged for each request, as 60ms.")]
 CmdletTime = Annotated[
     str, typer.Option("--cmdlet-time", metavar="DURATION", help="Charged for each item of a pipeline, as 20ms.")
 ]
-Mailboxes = Annotated[int, typer.Option("--mailboxes", min=0, help="More mailboxes, box00000@contoso.com and so on.")]
-Principals = Annotated[int, typer.Option("--service-principals", min=0, help="More enterprise applications.")]
+Mailboxes = Annotated[
+    int, typer.Option("--mailboxes", metavar="N", min=0, help="So many mailboxes more, box00000@contoso.com and on.")
+]
+Principals = Annotated[
+    int, typer.Option("--service-principals", metavar="N", min=0, help="So many enterprise applications more.")
+]
 TenantFile = Annotated[
     Path | None,
     typer.Option("--tenant", metavar="FILE", help="What the tenant holds at first, YAML.", show_default=False),
 ]
-Listen = Annotated[int, typer.Option("--listen", min=0, max=65000, help="First of seven fixed ports; 0: free ones.")]
+Listen = Annotated[int, typer.Option("--listen", metavar="PORT", help="The first of seven fixed ports; 0: free ones.")]
 
 
 def need_extra() -> None:
@@ -45,7 +51,7 @@ def need_extra() -> None:
         )
 
 
-@app.command("up")
+@app.command("up", short_help="Serve a tenant until stopped.")
 def up(
     seed: Seed = 0,
     faults: FaultsOption = "default",
@@ -58,21 +64,24 @@ def up(
     listen: Listen = 0,
     form: FormatOption = Format.text,
 ) -> None:
-    """Serve a tenant until stopped, and print how to reach it. The output holds the tenant's own, worthless secrets."""
-    need_extra()
-    from . import serving
-
-    serving.up(
-        _options(seed, faults, speed, latency, cmdlet_time, mailboxes, service_principals),
-        tenant,
-        listen,
-        as_json=form is Format.json,
-    )
+    """Serve a tenant until stopped, and print how to reach it: the variables to set, for bash and PowerShell or as JSON.
+    They hold the tenant's own secrets, which are worthless outside it."""
+    with Screen(form, command="sandbox") as screen:
+        need_extra()
+        options = _options(seed, faults, speed, latency, cmdlet_time, mailboxes, service_principals)
+        with screen.progress("starting the emulated tenant"):
+            from . import serving
+        serving.up(options, tenant, _port(listen), screen)
 
 
-@app.command("run", context_settings={"allow_interspersed_args": False})
+@app.command(
+    "run",
+    short_help="Run one command against a fresh tenant.",
+    options_metavar="[OPTIONS] --",
+    context_settings={"allow_interspersed_args": False},
+)
 def run(
-    command: Annotated[list[str], typer.Argument(metavar="-- COMMAND…", help="What to run, with its arguments.")],
+    command: Annotated[list[str], typer.Argument(metavar="COMMAND", help="What to run, with its arguments.")],
     seed: Seed = 0,
     faults: FaultsOption = "default",
     speed: Speed = 1.0,
@@ -83,12 +92,14 @@ def run(
     tenant: TenantFile = None,
     listen: Listen = 0,
 ) -> None:
-    """Run one command against a fresh tenant, with all variables set, and return its exit code."""
-    need_extra()
-    from . import serving
+    """Run one command against a fresh tenant, with all variables set, and return its exit code. Its input and output are
+    its own."""
+    with Screen(Format.text, command="sandbox"):
+        need_extra()
+        from . import serving
 
-    options = _options(seed, faults, speed, latency, cmdlet_time, mailboxes, service_principals)
-    raise typer.Exit(serving.run(options, tenant, listen, command))
+        options = _options(seed, faults, speed, latency, cmdlet_time, mailboxes, service_principals)
+        raise typer.Exit(serving.run(options, tenant, _port(listen), command))
 
 
 def _options(
@@ -97,7 +108,7 @@ def _options(
     return {
         "seed": seed,
         "faults": faults,
-        "speed": speed,
+        "speed": _not_negative(speed, "--speed"),
         "latency": _duration(latency, "--latency"),
         "cmdlet_time": _duration(cmdlet_time, "--cmdlet-time"),
         "mailboxes": mailboxes,
@@ -113,5 +124,25 @@ def _duration(text: str, option: str) -> float:
     except ValueError:
         found = -1.0
     if not 0 <= found <= 60:
-        raise typer.BadParameter(f"{text!r} is no duration up to 60 s; write 60ms or 0.5s", param_hint=option)
+        raise _wrong(f"{text!r} is no duration up to 60 s", option, "write 60ms or 0.5s")
     return found
+
+
+def _not_negative(number: float, option: str) -> float:
+    if not 0 <= number < 1e6:
+        raise _wrong(
+            f"{number:g} is no speed", option, "1 is the time of this machine, 60 an hour a minute, 0 stands still"
+        )
+    return number
+
+
+def _port(number: int) -> int:
+    if number and not 1024 <= number <= 65000:
+        raise _wrong(f"{number} is no first port", "--listen", "choose 1024 to 65000, or 0 for free ones")
+    return number
+
+
+def _wrong(what: str, where: str, hint: str) -> Exception:
+    from ..errors import UsageError
+
+    return UsageError(what, where=where, hint=hint)

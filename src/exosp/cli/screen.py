@@ -87,15 +87,18 @@ class Screen:
         if not self.quiet:
             self._print(text, sys.stderr)
 
-    def document(self, content: dict[str, Any]) -> None:
-        """The one JSON document, below what every document begins with."""
+    def document(self, content: dict[str, Any], *, one_line: bool = False) -> None:
+        """The one JSON document, below what every document begins with. ``one_line`` for a command that goes on: who
+        reads it has no end of file to wait for."""
         from .. import __version__
         from ..report import document
 
         head = document.head(self.command, self.cloud, self.tenant, __version__)
         plain = not (sys.stdout.encoding or "").lower().startswith("utf")
         self._documented = True
-        self._print(json.dumps(head | content, indent=2, ensure_ascii=plain), sys.stdout, paint=False)
+        self._print(
+            json.dumps(head | content, indent=None if one_line else 2, ensure_ascii=plain), sys.stdout, paint=False
+        )
 
     def _print(self, text: str, stream: TextIO, *, paint: bool = True) -> None:
         if paint and self._color and stream.isatty():
@@ -147,9 +150,10 @@ class Screen:
 
     def waiting(self, why: str, seconds: float) -> None:
         """A pause and its reason: in the moving line, and as a line of its own with --verbose."""
-        self.working(f"waiting {seconds:.0f} s: {why}")
+        said = f"waiting {seconds:.1f} s: {why}"
+        self.working(said)
         if self.verbose:
-            self.note(f"  waiting {seconds:.1f} s: {why}")
+            self.note(f"  {said}")
 
     # The end
 

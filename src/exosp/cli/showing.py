@@ -60,8 +60,7 @@ def _show(screen: Screen, path: Path, running: Running) -> bool:
     with Session(want, screen, environment=running.environment(), clock=clock, deadline=WAIT) as session:
         tenant, patience, wide = session.tenant, session.patience, screen.width
         screen.tell(text.wrapped(
-            f"An emulated tenant, {want.tenant}, runs on this machine. Nothing here touches a real one. "
-            f"The playbook is {resources.path('playbooks', 'quickstart.yaml')}.", wide,
+            f"An emulated tenant, {want.tenant}, runs on this machine. Nothing here touches a real one.", wide
         ))  # fmt: skip
         screen.tell("\nPLAN    what apply would change, and why\n")
         with screen.progress("reading the tenant"):
@@ -104,13 +103,11 @@ def _closing(moved: float, width: int) -> str:
 
 WHAT NEXT
 
-  cp {template} .
-      a playbook to fill in
-  exosp sandbox run -- bash
-      a shell with an emulated tenant; the commands below work in it as they stand
-  exosp plan playbook.yaml
-      what would change in your tenant; writes nothing
-  exosp apply playbook.yaml
-      change it
-  exosp verify playbook.yaml
-      prove it with real logins"""
+  A playbook to fill in, and a shell with an emulated tenant to try it on:
+    cp {template} .
+    exosp sandbox run -- bash
+
+  What would change, the change, the proof; there, or on your own tenant:
+    exosp plan playbook.yaml
+    exosp apply playbook.yaml
+    exosp verify playbook.yaml"""

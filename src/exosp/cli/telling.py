@@ -26,9 +26,13 @@ def changes(screen: Screen) -> Callable[[Event], None]:
 
 def proofs(screen: Screen, longest: int) -> Callable[[Proof], None]:
     """A login as its proof becomes final. ``longest`` is the length of the longest address, for the columns."""
+    causes: set[tuple[str, str]] = set()
 
     def tell(proof: Proof) -> None:
-        said = text.proof(proof, screen.width, longest)
+        cause = (proof.cause, proof.fix)
+        said = text.proof(proof, screen.width, longest, explained=cause in causes)
+        if any(cause):
+            causes.add(cause)
         (screen.tell if proof.ok else screen.say)(said)
 
     return tell

@@ -52,12 +52,12 @@ def verify(
             from ..report import document, text
             from ..verify import verify as prove
             from .telling import proofs
-            from .wiring import Session, addresses, read
+            from .wiring import Session, closed, read
 
             want = read(playbook, allow_outside=allow_outside)
             screen.tenant = want.tenant
-            closed = addresses(negative or ())
-            longest = max(len(address) for address in (*(box.address for box in want.boxes), *closed))
+            refused = closed(negative or (), want)
+            longest = max(len(address) for address in (*(box.address for box in want.boxes), *refused))
             screen.working("signing in")
             with Session(want, screen, cloud_file=cloud_file, deadline=deadline) as session:
                 screen.working("reading the tenant, then logging in")
@@ -68,12 +68,13 @@ def verify(
                     session.patience,
                     audience=session.cloud.exchange_resource,
                     wait=patient,
-                    negative=closed,
+                    negative=refused,
                     tell=proofs(screen, longest),
                 )
         if screen.json:
             screen.document(document.verify(verdict))
         else:
-            screen.tell("")
+            if any(proof.stage != "token" for proof in verdict.proofs):  # else no login was tried
+                screen.tell("")
             screen.say(text.verdict(verdict, screen.width))
         raise typer.Exit(0 if verdict.proven else 3)

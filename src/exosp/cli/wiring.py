@@ -18,8 +18,8 @@ from ..exchange import winrm
 from ..exchange.online import Online
 from ..graph import Graph
 from ..mail import PROBES, Reading
-from ..playbook import rules
 from ..patience import Clock, Patience, WallClock
+from ..playbook import rules
 from ..snapshot import Address, Protocol, Snapshot
 from ..tenant import Tenant
 from ..vault import EnvFile
@@ -33,14 +33,20 @@ def read(path: Path, *, allow_outside: bool) -> playbook.Playbook:
     return playbook.read(path, os.environ, allow_outside=allow_outside)
 
 
-def addresses(given: Sequence[str]) -> list[Address]:
-    """Mailboxes named on the command line. Raises UsageError."""
+def closed(given: Sequence[str], want: playbook.Playbook) -> list[Address]:
+    """Mailboxes that the command line says must be refused. Raises UsageError."""
     found = []
     for text in given:
         try:
             found.append(Address(rules.address(text)))
         except rules.Refused as fault:
             raise UsageError(f"{text!r} {fault.what}", where="--negative", hint=fault.hint) from None
+        if any(box.address.lower() == found[-1].lower() for box in want.boxes):
+            raise UsageError(
+                f"{text} is in the playbook, so its logins must not be refused",
+                where="--negative",
+                hint="name a mailbox that the application must not reach",
+            )
     return found
 
 
@@ -76,13 +82,16 @@ class Session:
         try:
             self.tenant = Tenant(self._tenant_id(), self.graph, self.exchange, self.vault)
         except BaseException:
-            self.graph.close()
+            self._close()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._close()
+
+    def _close(self) -> None:
         self._remoting.close()
         self.graph.close()
         self._admin.close()

@@ -10,8 +10,9 @@ from ..snapshot import Snapshot
 from ..verify import Proof, Verdict
 
 
-def head(command: str, cloud: Cloud | None, tenant: str, version: str) -> dict[str, Any]:
-    """What every document begins with; ``emulated`` only where it is true."""
+def head(command: str, cloud: Cloud | None, tenant: str | None, version: str) -> dict[str, Any]:
+    """What every document begins with; ``emulated`` only where it is true. ``cloud`` and ``tenant`` are null where an
+    error came before they were known."""
     found: dict[str, Any] = {
         "schema": f"exosp/{command}/1",
         "cloud": cloud.name if cloud else None,

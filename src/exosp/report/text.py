@@ -1,55 +1,97 @@
-"""What a person reads: the plan, what became of each change, the proof. Foreign text is made harmless by ``plain``."""
+"""What a person reads: the plan, what became of each change, the proof. Foreign text is made harmless by ``plain``.
+
+Every text takes the ``width`` of its lines and gives no colour: marks stand two columns in, where ``cli`` may paint them.
+"""
 
 import json
+import textwrap
+from collections.abc import Iterator
 from typing import Any
 
 from ..converge import Applied, Outcome, Refused, Result, Skipped
-from ..plan import Change, Plan
+from ..plan import Change, Plan, Refusal
+from ..steps import STEPS, name
 from ..verify import Proof, Verdict
 from .plain import plain
 
+WIDTH = 100
 SHOWN = 20  # changes of one step in full; the rest are counted, and stand in the JSON document
 
 SIGN = {"create": "+", "add": "+", "grant": "+", "consent": "+", "update": "~", "switch": "~"}
+COLUMN = max(len(name(step)) for step in STEPS) + 2
 
 
-def plan(found: Plan) -> str:
-    """The whole plan, a change a line with its reason below."""
-    lines = []
+def wrapped(text: str, width: int, indent: int = 0, more: int = 0) -> str:
+    """One paragraph; ``more`` is how much further in its later lines stand."""
+    return textwrap.fill(
+        plain(text), max(width, indent + 30), initial_indent=" " * indent, subsequent_indent=" " * (indent + more),
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def _marked(mark: str, text: str, width: int) -> str:
+    """A line with its mark, what follows the first line set in below the text."""
+    indent = len(mark)
+    return mark + wrapped(text, width, indent)[indent:]
+
+
+# The plan
+
+
+def plan(found: Plan, width: int = WIDTH) -> str:
+    """The whole plan: each change with what it sets and why."""
     if found.empty and not found.refused:
-        return "The tenant is as the playbook says. Nothing to do."
-    by_step: dict[str, list[Change]] = {}
+        lines = ["The tenant is as the playbook says. Nothing to do."]
+    else:
+        lines = [*_changes(found, width), *(_refusal(refusal, width) for refusal in found.refused)]
+    lines += [_marked("  ? ", f"{drift.step}: {drift.target}: {drift.what}", width) for drift in found.drift]
+    if found.empty and not found.refused:
+        return "\n".join(lines)
+    total = [_count(len(found.changes), "change")] + ([f"{len(found.refused)} refused"] if found.refused else [])
+    return "\n".join([*lines, "", f"{', '.join(total)}. Digest {found.digest[:12]}."])
+
+
+def _changes(found: Plan, width: int) -> Iterator[str]:
+    shown = dict.fromkeys(found.counts(), 0)
     for change in found.changes:
-        by_step.setdefault(change.step, []).append(change)
-    for changes in by_step.values():
-        for change in changes[:SHOWN]:
-            lines += [
-                f"  {SIGN[change.verb]} {_title(change)}",
-                f"      {plain(_values(change))}",
-                f"      because {plain(change.why)}",
-            ]
-        if len(changes) > SHOWN:
-            lines.append(f"    … and {len(changes) - SHOWN} more of {changes[0].step} (all of them with --format json)")
-    for refusal in found.refused:
-        lines.append(f"  ! {refusal.step}: {plain(refusal.target)}: {plain(refusal.what)}")
-        if refusal.where:
-            lines.append(f"      --> {plain(refusal.where)}")
-        lines.append(f"      = help: {plain(refusal.hint)}")
-    lines += [f"  ? {drift.step}: {plain(drift.target)}: {plain(drift.what)}" for drift in found.drift]
-    total = f"{len(found.changes)} change{'s' if len(found.changes) != 1 else ''}"
-    if found.refused:
-        total += f", {len(found.refused)} refused"
-    return "\n".join([*lines, "", f"{total}. Digest {found.digest[:12]}."])
+        shown[change.step] += 1
+        if shown[change.step] <= SHOWN:
+            yield f"  {SIGN[change.verb]} {_title(change)}"
+            below = ("; ".join(_values(change)), f"because {change.why}")
+            yield from (wrapped(text, width, 4 + COLUMN, 2) for text in below if text)
+        elif shown[change.step] == SHOWN + 1:
+            rest = found.counts()[change.step] - SHOWN
+            yield f"    {change.step:{COLUMN}}… and {rest} more (all of them with --format json)"
+
+
+def _refusal(refusal: Refusal, width: int) -> str:
+    lines = [_marked(f"  ! {refusal.step:{COLUMN}}", f"refused: {refusal.target}: {refusal.what}", width)]
+    if refusal.where:
+        lines.append(f"{'':{4 + COLUMN}}--> {plain(refusal.where)}")
+    return "\n".join([*lines, _marked(f"{'':{4 + COLUMN}}= help: ", refusal.hint, width)])
 
 
 def _title(change: Change) -> str:
     verb = "" if change.verb == change.step else f"{change.verb} "
+    return f"{change.step:{COLUMN}}{verb}{plain(change.target)}"
+
+
+def doing(change: Change) -> str:
+    """A change while it is being made, for a moving line."""
+    verb = "" if change.verb == change.step else f"{change.verb} "
     return f"{change.step}: {verb}{plain(change.target)}"
 
 
-def _values(change: Change) -> str:
-    after = _plain_value(change.after)
-    return after if change.before is None else f"{_plain_value(change.before)} -> {after}"
+def _values(change: Change) -> Iterator[str]:
+    """What is set; what the title says already is left out, and so is what stays as it is."""
+    before = change.before if isinstance(change.before, dict) else {}
+    after = change.after if isinstance(change.after, dict) else {"": change.after}
+    for key, value in after.items():
+        shown, label = _plain_value(value), f"{key}: " if key else ""
+        if before and before.get(key) != value:
+            yield f"{label}{_plain_value(before.get(key))} -> {shown}"
+        elif not before and shown != change.target:
+            yield f"{label}{shown}"
 
 
 def _plain_value(value: Any) -> str:
@@ -57,76 +99,99 @@ def _plain_value(value: Any) -> str:
         return ", ".join(f"{name}: {_plain_value(held)}" for name, held in value.items())
     if isinstance(value, list):
         return ", ".join(_plain_value(held) for held in value)
+    if isinstance(value, float):
+        return f"{value:g}"
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def outcome(change: Change, came: Outcome) -> str:
-    """One line as a change is done, two where something must be said."""
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+# What became of it
+
+
+def outcome(change: Change, came: Outcome, width: int = WIDTH) -> str:
+    """One line as a change is done, more where something must be said."""
     match came:
         case Applied(found):
-            return f"  ok       {_title(change)}" + (" (it was there: an earlier answer was lost)" if found else "")
-        case Skipped(reason, True):
-            return f"  waiting  {_title(change)}\n           {plain(reason)}"
-        case Skipped(reason, _):
-            return f"  skipped  {_title(change)}: {plain(reason)}"
+            lines = [f"  ok       {_title(change)}"]
+            return "\n".join(lines + [f"{'':{11 + COLUMN}}it was there: an earlier answer was lost"] * found)
+        case Skipped(reason, others_turn):
+            mark = "waiting" if others_turn else "skipped"
+            return f"  {mark}  {_title(change)}\n{wrapped(reason, width, 11 + COLUMN)}"
         case Refused(error):
-            lines = [f"  failed   {_title(change)}: {plain(error.what)}"]
+            lines = [f"  failed   {_title(change)}", wrapped(error.what, width, 11 + COLUMN)]
             if error.where:
-                lines.append(f"             --> {plain(error.where)}")
+                lines.append(f"{'':{11 + COLUMN}}--> {plain(error.where)}")
             if error.hint:
-                lines.append(f"             = help: {plain(error.hint)}")
+                lines.append(_marked(f"{'':{11 + COLUMN}}= help: ", error.hint, width))
             return "\n".join(lines)
 
 
 def applied(result: Result) -> str:
     """How an apply ended, in one line."""
     done = sum(isinstance(o, Applied) for _, o in result.outcomes)
-    parts = [f"{done} of {len(result.plan.changes)} changes applied"]
+    parts = [f"{done} of {_count(len(result.plan.changes), 'change')} applied"]
     failed = sum(isinstance(o, Refused) for _, o in result.outcomes)
-    if failed:
-        parts.append(f"{failed} failed")
+    waiting = sum(isinstance(o, Skipped) and o.others_turn for _, o in result.outcomes)
+    skipped = sum(isinstance(o, Skipped) and not o.others_turn for _, o in result.outcomes)
+    counted = ((failed, "failed"), (waiting, "waiting for somebody else"), (skipped, "skipped"))
+    parts += [f"{number} {what}" for number, what in counted if number]
     if result.rest.refused:
         parts.append(f"{len(result.rest.refused)} refused")
-    asked = ", ".join(f"{n} {name}" for name, n in result.requests.items())
-    return f"{', '.join(parts)} ({asked} requests)."
+    asked = f"{_count(result.requests['graph'], 'Graph request')} and {_count(result.requests['remoting'], 'pipeline')}"
+    return f"{', '.join(parts)}, with {asked}."
 
 
-def proof(found: Proof) -> str:
-    """One line a login, with the server's own words; the cause and the fix below where it is not as it should be."""
-    wanted = "must be refused" if found.probe.expect == "refuse" else ""
+# The proof
+
+
+def proof(found: Proof, width: int = WIDTH, longest: int = 0, *, explained: bool = False) -> str:
+    """One line a login, with the server's own words; the cause and the fix below where it is not as it must be, unless
+    they are ``explained`` further up. ``longest`` is the length of the longest address beside it."""
+    probe = found.probe
     came = {"opened": "opened", "accepted": "accepted", "refused": "refused", "too-early": "too early"}.get(
-        found.proof or "", f"failed at {found.stage}"
+        found.proof or "", f"failed at {found.stage}" if probe.expect == "accept" else f"not refused at {found.stage}"
     )
-    line = f"  {'ok ' if found.ok else 'NO '} {found.probe.protocol:4} {plain(found.probe.mailbox)}: {came}"
-    if wanted:
-        line += ", as it must be" if found.ok else f", but it {wanted}"
-    if found.server:
-        line += f"  «{plain(found.server)}»"
-    if found.cause:
-        line += f"\n         {plain(found.cause)}"
-    if found.fix:
-        line += f"\n         = help: {plain(found.fix)}"
-    return line
-
-
-def verdict(found: Verdict) -> str:
-    """What the proof amounts to."""
-    lines = [f"  NO  token: {plain(fault)}" for fault in found.token_faults]
-    if not found.converged:
-        lines.append("The tenant is not as the playbook says:")
-        lines.append(plan(found.plan))
-    good = sum(proof.ok for proof in found.proofs)
-    lines.append(f"{good} of {len(found.proofs)} logins are as they must be.")
-    if any(p.proof == "too-early" for p in found.proofs):
-        lines.append("Everything is set right, and Exchange does not honour it yet: that can take up to two hours.")
-    if any(p.proof == "accepted" for p in found.proofs):
-        lines.append("SMTP accepted the sender; nothing was sent, so delivery is not proven.")
+    line = f"  {'ok' if found.ok else 'NO'}  {plain(probe.mailbox):{longest}}  {probe.protocol:4}  {came:9}"
+    server = f"«{plain(found.server)}»" if found.server else ""
+    lines = [f"{line}  {server}".rstrip()]
+    if len(lines[0]) > width:
+        lines = [line.rstrip(), wrapped(server, width, 6, 1)]
+    if probe.user != probe.mailbox:
+        lines.append(wrapped(f"the login's user name is {probe.user}", width, 6))
+    if found.ok and probe.expect == "refuse":
+        lines.append(wrapped("As it must be: this mailbox is not the application's to open.", width, 6))
+    if explained:
+        lines.append("      as above")
+    else:
+        lines += [wrapped(found.cause, width, 6)] if found.cause else []
+        lines += [_marked("      = help: ", found.fix, width)] if found.fix else []
     return "\n".join(lines)
+
+
+def verdict(found: Verdict, width: int = WIDTH) -> str:
+    """What the proof amounts to."""
+    good = sum(proof.ok for proof in found.proofs)
+    lines = [_marked("  NO  ", f"the application's token: {fault}", width) for fault in found.token_faults]
+    if not found.converged:
+        lines += ["The tenant is not as the playbook says:", plan(found.plan, width), ""]
+    said = [f"{good} of {_count(len(found.proofs), 'login')} came out right."]
+    if found.converged:
+        said.insert(0, "The tenant is as the playbook says.")
+    if found.claims and not found.token_faults:
+        said.append("The application's token is right: its audience, its roles, and its oid is the one Exchange holds.")
+    if any(p.proof == "too-early" for p in found.proofs):
+        said.append("Everything is set right, and Exchange does not honour it yet: that can take up to two hours.")
+    if any(p.proof == "accepted" for p in found.proofs):
+        said.append("SMTP accepted the sender; no message was sent, so delivery is not proven.")
+    return "\n".join([*lines, wrapped(" ".join(said), width)])
 
 
 def consent(link: str) -> str:
     """What the one who may not consent hands to the one who may."""
     return (
-        "Somebody else must consent: a Privileged Role Administrator, Cloud Application Administrator or Application\n"
-        f"Administrator opens this page and chooses Grant admin consent. Then run apply again.\n  {link}"
+        "Somebody else must consent: a Privileged Role Administrator, Cloud Application Administrator or\n"
+        f"Application Administrator opens this page and chooses Grant admin consent. Then run apply again.\n  {link}"
     )

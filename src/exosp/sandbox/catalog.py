@@ -1,4 +1,5 @@
-"""The resource principals that every tenant has (Office 365 Exchange Online, Microsoft Graph) with their permissions,
+"""The resource principals that every tenant has (Office 365 Exchange Online, Microsoft Graph, and the one for Azure's
+own management, for which Azure CLI asks a token before anything else) with their permissions,
 and constructors for the applications that a tenant starts with.
 
 Objects made here are long since replicated; what Graph makes later is not. It must not be asked for permission ids by
@@ -113,6 +114,12 @@ GRAPH_NAMES = (
     "https://microsoftgraph.chinacloudapi.cn", "https://canary.graph.microsoft.com/", "00000003-0000-0000-c000-000000000000/graph.microsoft.com",
 )  # fmt: skip
 
+# The tenant's Azure Resource Manager: tokens for it are minted, the service itself is not emulated
+# (learn.microsoft.com/troubleshoot/entra/entra-id/governance/verify-first-party-apps-sign-in).
+AZURE_MANAGEMENT = "797f4846-ba00-4fd7-ba43-dac1f8f63013"
+AZURE_MANAGEMENT_NAMES = ("https://management.core.windows.net/", "https://management.azure.com/")
+AZURE_MANAGEMENT_SCOPES: dict[str, str] = {"user_impersonation": "41094075-9dad-400e-a0bd-54e686782033"}
+
 
 class Credentials(NamedTuple):
     """What a client needs to be an application; ``principal_id`` is the enterprise application's object id."""
@@ -219,11 +226,12 @@ def _scopes(table: dict[str, str], role_ids: RoleIds) -> list[dict[str, Any]]:
 
 
 def install(directory: Directory, role_ids: RoleIds | None = None) -> None:
-    """Give the tenant its two resource principals, with object ids of its own. Default: as the knob ``role-ids`` says."""
+    """Give the tenant its resource principals, with object ids of its own. Default: as the knob ``role-ids`` says."""
     kind: RoleIds = role_ids or ROLE_IDS[min(int(directory.faults["role-ids"]), len(ROLE_IDS) - 1)]
     for app_id, name, names, roles, scopes in (
         (EXCHANGE_ONLINE, "Office 365 Exchange Online", EXCHANGE_NAMES, EXCHANGE_APP_ROLES, EXCHANGE_SCOPES),
         (MICROSOFT_GRAPH, "Microsoft Graph", GRAPH_NAMES, GRAPH_APP_ROLES, GRAPH_SCOPES),
+        (AZURE_MANAGEMENT, "Windows Azure Service Management API", AZURE_MANAGEMENT_NAMES, {}, AZURE_MANAGEMENT_SCOPES),
     ):
         properties = principal_properties(app_id, name, MICROSOFT_SERVICES) | {
             "signInAudience": "AzureADMultipleOrgs", "servicePrincipalNames": [app_id, *names],

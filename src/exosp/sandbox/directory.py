@@ -4,6 +4,7 @@
 
 import hashlib
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,13 @@ def new_id() -> str:
 def digest(secret: str) -> str:
     """How the sandbox keeps a secret value: never itself."""
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def verified_domains(initial: str, addresses: Iterable[Iterable[str]]) -> list[str]:
+    """The tenant's domains, lower case, the initial one first. A mailbox has addresses of verified domains only, so its
+    mailboxes tell them (learn.microsoft.com/exchange/mail-flow-best-practices/manage-accepted-domains)."""
+    others = {address.rpartition("@")[2].lower() for mailbox in addresses for address in mailbox}
+    return [initial.lower(), *sorted(others - {initial.lower(), ""})]
 
 
 @dataclass

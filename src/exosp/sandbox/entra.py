@@ -4,7 +4,8 @@ a token introspection endpoint for mail servers.
 Sources: learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow, /certificate-credentials,
 /access-token-claims-reference, /reference-error-codes.
 
-Not imitated: every other grant, the v1 endpoint, browser pages, federated credentials (refused as AADSTS700211),
+Not imitated: device codes, on-behalf-of, people's passwords (a grant for a person is refused as with a wrong password or a
+spoilt code), the v1 token endpoint (its metadata is served), browser pages, federated credentials (refused as AADSTS700211),
 Conditional Access, refused replays of an assertion (``jti`` is only required; Entra lets an assertion be used again).
 Introspection is no part of Entra: it stands in for the validation inside Exchange's own doors, and is open on loopback.
 """
@@ -12,18 +13,20 @@ Introspection is no part of Entra: it stands in for the validation inside Exchan
 import asyncio
 import base64
 import hashlib
+import json
 import time
 import uuid
 from datetime import UTC, datetime
 from email.utils import formatdate
-from typing import Any
-from urllib.parse import unquote_plus
+from typing import Any, NoReturn
+from urllib.parse import unquote_plus, urlsplit
 
 import jwt
 from aiohttp import web
 from cryptography import x509
 
-from .directory import EXCHANGE_ONLINE, MICROSOFT_GRAPH, Entity, digest
+from .aadsts import ERRORS, EntraFault
+from .directory import EXCHANGE_ONLINE, MICROSOFT_GRAPH, Entity, digest, verified_domains
 from .tenant import Tenant
 from .tokens import TokenFault
 
@@ -45,36 +48,16 @@ ROLE_TEMPLATES = {
 }
 _EVERYONE = "0997a1d0-0d1d-4acb-b408-d5ca73121e90"  # stands in every app-only token's wids
 
-# code -> (OAuth error, HTTP status, text). Texts: reference-error-codes and public reports that quote replies whole.
-ERRORS: dict[int, tuple[str, int, str]] = {
-    700016: ("unauthorized_client", 400, "Application with identifier '{client}' was not found in the directory '{directory}'. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You may have sent your authentication request to the wrong tenant."),
-    700038: ("invalid_request", 400, "{client} is not a valid application identifier."),
-    7000215: ("invalid_client", 401, "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '{client}'."),
-    7000222: ("invalid_client", 401, "The provided client secret keys for app '{client}' are expired. Visit the Azure portal to create new keys for your app: https://aka.ms/NewClientSecret, or consider using certificate credentials for added security: https://aka.ms/certCreds."),
-    7000216: ("invalid_client", 401, "'client_assertion', 'client_secret' or 'request' is required for the 'client_credentials' grant type."),
-    7000218: ("invalid_client", 401, "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."),
-    7000112: ("unauthorized_client", 400, "Application '{client}'({name}) is disabled."),
-    7000229: ("invalid_client", 401, "The client application {client} is missing service principal in the tenant {tenant}. See instructions here: https://go.microsoft.com/fwlink/?linkid=2225119"),
-    90002: ("invalid_request", 400, "Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud. Check with your subscription administrator, this may happen if there are no active subscriptions for the tenant."),
-    900023: ("invalid_request", 400, "Specified tenant identifier '{tenant}' is neither a valid DNS name, nor a valid external domain."),
-    50059: ("invalid_request", 400, "No tenant-identifying information found in either the request or implied by any provided credentials."),
-    900144: ("invalid_request", 400, "The request body must contain the following parameter: '{parameter}'."),
-    70003: ("unsupported_grant_type", 400, "The app requested an unsupported grant type '{grant}'."),
-    70011: ("invalid_scope", 400, "The provided value for the input parameter 'scope' is not valid. The scope {scope} is not valid."),
-    1002012: ("invalid_scope", 400, "The provided value for scope {scope} is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier (application ID URI)."),
-    700022: ("invalid_scope", 400, "The provided value for the input parameter 'scope' is not valid because it contains more than one resource. Scope {scope} is not valid."),
-    500011: ("invalid_resource", 400, "The resource principal named {resource} was not found in the tenant named {directory}. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You might have sent your authentication request to the wrong tenant."),
-    501051: ("invalid_grant", 400, "Application '{client}'({name}) is not assigned to a role for the application '{resource}'."),
-    50027: ("invalid_request", 401, "JWT token is invalid or malformed."),
-    700021: ("invalid_client", 401, "Client assertion application identifier doesn't match 'client_id' parameter. Review the documentation at https://docs.microsoft.com/azure/active-directory/develop/active-directory-certificate-credentials ."),
-    700023: ("invalid_client", 401, "Client assertion audience claim does not match Realm issuer. Review the documentation at https://docs.microsoft.com/azure/active-directory/develop/active-directory-certificate-credentials ."),
-    700024: ("invalid_client", 401, "Client assertion is not within its valid time range. Current time: {now}, assertion valid from {start}, expiry time of assertion {end}. Review the documentation at https://docs.microsoft.com/azure/active-directory/develop/active-directory-certificate-credentials ."),
-    700027: ("invalid_client", 401, "The certificate with identifier used to sign the client assertion is {problem} on application. [Reason - {reason}, Thumbprint of key used by client: '{thumbprint}', Please visit the Azure Portal, Graph Explorer or directly use MS Graph to see configured keys for app Id '{client}'.]"),
-    50012: ("invalid_client", 401, "Client assertion contains an invalid signature. [Reason - The provided signature value did not match the expected signature value., Thumbprint of key used by client: '{thumbprint}']"),
-    700211: ("invalid_client", 401, "No matching federated identity record found for presented assertion issuer '{issuer}'. Please check your federated identity credential Subject, Audience and Issuer against the presented assertion. https://learn.microsoft.com/entra/workload-id/workload-identity-federation"),
-}  # fmt: skip
-
+_JWT_BEARER_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+# Grants for a person, with what their requests must carry (v2-oauth2-auth-code-flow, v2-oauth-ropc).
+_PERSONAL = {
+    "authorization_code": ("code",),
+    "refresh_token": ("refresh_token",),
+    "password": ("username", "password"),
+}
+_NOT_EMULATED = frozenset({"urn:ietf:params:oauth:grant-type:device_code", "device_code", _JWT_BEARER_GRANT, "urn:ietf:params:oauth:grant-type:saml2-bearer"})  # fmt: skip
 
 # What Dovecot calls its services, and the app role each needs at Exchange.
 SERVICE_ROLES = {
@@ -86,22 +69,13 @@ SERVICE_ROLES = {
 }
 
 
-class EntraFault(Exception):
-    """A refusal by its AADSTS number; ``details`` fill the text's braces."""
-
-    def __init__(self, code: int, **details: str) -> None:
-        super().__init__(str(code))
-        self.code = code
-        self.details = details
-
-
 def build(tenant: Tenant) -> web.Application:
     """The login host as an aiohttp application; it reads the tenant anew on every request."""
     host = _Login(tenant)
     app = web.Application(middlewares=[host.frame])
     app.router.add_get("/common/discovery/instance", host.instance)
     app.router.add_get("/{tenant}/v2.0/.well-known/openid-configuration", host.configuration)
-    app.router.add_get("/{tenant}/.well-known/openid-configuration", host.configuration)
+    app.router.add_get("/{tenant}/.well-known/openid-configuration", host.configuration_v1)
     app.router.add_get("/{tenant}/discovery/v2.0/keys", host.keys)
     app.router.add_get("/{tenant}/discovery/keys", host.keys)
     app.router.add_post("/{tenant}/oauth2/v2.0/token", host.token)
@@ -111,10 +85,12 @@ def build(tenant: Tenant) -> web.Application:
 
 
 async def _unknown(request: web.Request) -> web.Response:
-    return web.json_response(
-        {"error": "not_emulated", "error_description": f"The sandbox's login host does not emulate {request.method} {request.path}"},
-        status=501,
-    )  # fmt: skip
+    return _not_emulated(f"{request.method} {request.path}")
+
+
+def _not_emulated(what: str) -> web.Response:
+    text = f"The sandbox's login host does not emulate {what}"
+    return web.json_response({"error": "not_emulated", "error_description": text}, status=501)
 
 
 class _Login:
@@ -170,6 +146,8 @@ class _Login:
         tenant = self.tenant
         if name.lower() in (tenant.tenant_id, tenant.domain.lower()):
             return tenant.tenant_id
+        if name.lower() in verified_domains(tenant.domain, (m.addresses() for m in tenant.exchange.mailboxes)):
+            return tenant.tenant_id
         try:
             uuid.UUID(name)
         except ValueError:
@@ -180,6 +158,8 @@ class _Login:
     async def instance(self, request: web.Request) -> web.Response:
         """Instance discovery: which hosts are one cloud (learn.microsoft.com/entra/msal: instance discovery)."""
         authority = request.query.get("authorization_endpoint", f"{_origin(request)}/common/oauth2/v2.0/authorize")
+        if urlsplit(authority).netloc.lower() != request.host.lower():
+            raise EntraFault(50049)
         name = authority.removeprefix("https://").split("/")[1] if authority.count("/") > 3 else "common"
         return web.json_response(
             {
@@ -210,6 +190,15 @@ class _Login:
             }
         )  # fmt: skip
 
+    async def configuration_v1(self, request: web.Request) -> web.Response:
+        """What validates the tokens minted here, which are of version 1.0: the issuer is sts.windows.net, not this host
+        (learn.microsoft.com/entra/identity-platform/access-tokens, "Validate the issuer")."""
+        document = json.loads((await self.configuration(request)).text or "{}")
+        place = document["token_endpoint"].removesuffix("/oauth2/v2.0/token")
+        issuer = self.tenant.signer.issuer.replace(self.tenant.tenant_id, "{tenantid}") if "{tenantid}" in document["issuer"] else self.tenant.signer.issuer  # fmt: skip
+        ends = {"token_endpoint": "/oauth2/token", "authorization_endpoint": "/oauth2/authorize", "jwks_uri": "/discovery/keys"}  # fmt: skip
+        return web.json_response(document | {name: place + end for name, end in ends.items()} | {"issuer": issuer})
+
     async def keys(self, request: web.Request) -> web.Response:
         return web.json_response(self.tenant.signer.jwks() | {"emulated": True})
 
@@ -224,6 +213,10 @@ class _Login:
             self._authority(name)
         if not grant:
             raise EntraFault(900144, parameter="grant_type")
+        if grant in _PERSONAL:
+            self._refuse_person(grant, form)
+        if grant in _NOT_EMULATED:
+            return _not_emulated(f"the grant {grant}")
         if grant != "client_credentials":
             raise EntraFault(70003, grant=grant)
         basic = _basic(request.headers.get("Authorization", ""))
@@ -235,6 +228,17 @@ class _Login:
         if name.lower() in ("common", "organizations", "consumers"):
             raise EntraFault(50059)
         return self._client_credentials(request, form, client, basic[1])
+
+    def _refuse_person(self, grant: str, form: dict[str, str]) -> NoReturn:
+        """No person signs in here, so no code or refresh token of ours exists and no password is right."""
+        for parameter in ("client_id", *_PERSONAL[grant]):
+            if not form.get(parameter):
+                raise EntraFault(900144, parameter=parameter)
+        if grant != "password":
+            raise EntraFault(9002313)
+        user = form["username"].lower()
+        known = any(user == str(m.properties["UserPrincipalName"]).lower() for m in self.tenant.exchange.mailboxes)
+        raise EntraFault(50126 if known else 50034)
 
     def _client_credentials(self, request: web.Request, form: dict[str, str], client: str, basic: str) -> web.Response:
         tenant, directory, now = self.tenant, self.tenant.directory, self.tenant.clock.now()

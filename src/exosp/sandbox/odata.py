@@ -128,7 +128,8 @@ def check(name: str, body: Any, path: str = "") -> dict[str, Any]:
         raise _mismatch(path or name)
     known, values = properties(name), {}
     for key, value in body.items():
-        if key == "@odata.type" or key.endswith("@odata.type"):
+        # Control information is passed over: a client may send back an object as it was served (OData JSON format 4.01, section 4.6).
+        if key.startswith("@odata.") or key.endswith("@odata.type"):
             continue
         if key not in known:
             raise Refused(
@@ -160,9 +161,18 @@ def _checked(kind: str, nullable: bool, value: Any, key: str) -> Any:
     return value
 
 
+def binary(value: str) -> bytes:
+    """Edm.Binary: base64, of either alphabet, with line breaks as a PEM file has them (Azure CLI sends those).
+    Raises ValueError."""
+    return base64.b64decode("".join(value.split()).translate(_STANDARD), validate=True)
+
+
+_STANDARD = str.maketrans("-_", "+/")
+
+
 def _binary(value: Any) -> bool:
     try:
-        return isinstance(value, str) and base64.b64decode(value, validate=True) is not None
+        return isinstance(value, str) and binary(value) is not None
     except (binascii.Error, ValueError):
         return False
 

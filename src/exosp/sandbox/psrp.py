@@ -210,6 +210,9 @@ class PowerShellShell(Shell):
         if terminate:
             self._forget(command_id.upper(), running)
 
+    def operations(self) -> int:
+        return len(self._running)
+
     def close(self) -> None:
         for key, running in list(self._running.items()):
             if running.task is not None:

@@ -24,6 +24,7 @@ from .tenant import Options, Ports, Tenant
 from .tls import Authority
 
 HOST = "127.0.0.1"
+TLS_FAREWELL = 0.05  # seconds for a client to answer the end of TLS
 Door = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -66,6 +67,8 @@ class Sandbox:
             server.close()
         for runner in self._runners:
             await runner.cleanup()
+        if self._servers:
+            await asyncio.sleep(2 * TLS_FAREWELL)  # a connection whose client says no goodbye ends by itself
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
@@ -74,18 +77,26 @@ class Sandbox:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await runner.setup()
         self._runners.append(runner)
-        port = self._listen + offset if self._listen else 0
-        await web.TCPSite(runner, HOST, port, ssl_context=tls).start()
-        return int(runner.addresses[0][1])
+        assert runner.server is not None
+        return await self._serve(runner.server, offset, tls)
 
     async def _door(self, serve: Door, offset: int, tls: ssl.SSLContext | None) -> int:
-        port = self._listen + offset if self._listen else 0
-
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             with suppress(asyncio.CancelledError):  # the sandbox stops: no report from Python 3.11's stream callback
                 await serve(reader, writer)
 
-        server = await asyncio.start_server(connected, HOST, port, ssl=tls)
+        def protocol() -> asyncio.StreamReaderProtocol:
+            return asyncio.StreamReaderProtocol(asyncio.StreamReader(), connected)
+
+        return await self._serve(protocol, offset, tls)
+
+    async def _serve(
+        self, protocol: Callable[[], asyncio.BaseProtocol], offset: int, tls: ssl.SSLContext | None
+    ) -> int:
+        loop = asyncio.get_running_loop()
+        port = self._listen + offset if self._listen else 0
+        farewell = TLS_FAREWELL if tls else None
+        server = await loop.create_server(protocol, HOST, port, ssl=tls, ssl_shutdown_timeout=farewell)
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
 

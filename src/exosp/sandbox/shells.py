@@ -136,5 +136,9 @@ class Shell(ABC):
         """Interrupt a command, or forget it (Terminate)."""
 
     @abstractmethod
+    def operations(self) -> int:
+        """Commands that have not been terminated, whether they run or not."""
+
+    @abstractmethod
     def close(self) -> None:
         """End everything that runs here."""

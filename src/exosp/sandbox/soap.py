@@ -85,6 +85,9 @@ KINDS: dict[str, Kind] = {
     "max-shells": Kind(2150859173, "w:QuotaLimit",
         "The WS-Management service cannot process the request. This user is allowed a maximum number of 30 concurrent "
         "shells, which has been exceeded. Close existing shells or raise the quota for this user."),
+    "max-operations": Kind(2150859174, "w:QuotaLimit",
+        "The WS-Management service cannot process the request. This user is allowed a maximum number of 1500 concurrent "
+        "operations, which has been exceeded. Close existing operations for this user, or raise the quota for this user."),
     "disconnected": Kind(2150859204, "w:InvalidSelectors",
         "The WS-Management service cannot process the request because the shell is disconnected."),
     "no-disconnect": Kind(2150859205, "w:UnsupportedFeature",
@@ -94,6 +97,8 @@ KINDS: dict[str, Kind] = {
         "The WS-Management service cannot process the request because the shell belongs to another client session."),
     "bad-stream": Kind(2150859147, "w:InvalidParameter",
         "The WS-Management service cannot process the request because the input stream is not one of the shell's."),
+    "no-stream": Kind(2150859149, "w:InvalidParameter",
+        "The WS-Management service cannot process the request because the desired stream is not one of the shell's."),
     "bad-parameter": Kind(87, "w:InvalidParameter", "The parameter is incorrect. ", "InvalidValue"),
 }  # fmt: skip
 

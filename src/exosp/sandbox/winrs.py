@@ -52,5 +52,8 @@ class CmdShell(Shell):
         if code.lower() == f"{SIGNAL}terminate":
             del self._commands[command_id]
 
+    def operations(self) -> int:
+        return len(self._commands)
+
     def close(self) -> None:
         self._commands.clear()

@@ -29,6 +29,7 @@ CMD = f"{RSP}/cmd"
 CONFIG = "http://schemas.microsoft.com/wbem/wsman/1/config"
 TRANSFER = "http://schemas.xmlsoap.org/ws/2004/09/transfer/"
 MAX_SHELLS = 30  # MaxShellsPerUser's default
+MAX_OPERATIONS = 1500  # MaxConcurrentOperationsPerUser's default
 REALM = 'Basic realm="WSMAN"'
 _KEPT_REPLIES = 4096
 _KEPT_BYTES = 32 * 1024 * 1024
@@ -138,9 +139,9 @@ class _Host:
     def _keep(self, done: "asyncio.Task[Reply]") -> None:
         if not done.cancelled() and done.exception() is None:
             self._kept += len(done.result()[1])
-        for key, task in list(self._replies.items()):
-            if len(self._replies) <= _KEPT_REPLIES and self._kept <= _KEPT_BYTES:
-                break
+        if len(self._replies) <= _KEPT_REPLIES and self._kept <= _KEPT_BYTES:
+            return
+        for key, task in list(self._replies.items())[: _KEPT_REPLIES // 4]:
             if task.done() and task is not done:
                 del self._replies[key]
                 if not task.cancelled() and task.exception() is None:
@@ -210,6 +211,8 @@ class _Host:
 
     async def _command(self, request: Request) -> str:
         shell, line = self._shell(request), request.part("CommandLine")
+        if sum(other.operations() for other in self._shells.values()) >= MAX_OPERATIONS:
+            raise Fault("max-operations")
         arguments = [element.text or "" for element in line.iterfind(f"{{{RSP}}}Arguments")]
         command_id = shell.command(line.get("CommandId", ""), line.findtext(f"{{{RSP}}}Command") or "", arguments)
         return f"<rsp:CommandResponse><rsp:CommandId>{escape(command_id)}</rsp:CommandId></rsp:CommandResponse>"
@@ -230,7 +233,7 @@ class _Host:
             raise Fault("schema", "A Receive has a DesiredStream.")
         strange = sorted(set((desired.text or "").split()) - set(shell.output_streams))
         if strange:
-            raise Fault("bad-stream", f"The shell has no output stream {strange[0][:40]!r}.")
+            raise Fault("no-stream", f"There is no {strange[0][:40]!r}.")
         command_id = desired.get("CommandId", "")
         # The shell may be disconnected or deleted while the poll waits.
         take = asyncio.ensure_future(shell.outbox(command_id).take(request.timeout, request.envelope - soap.HEAD))

@@ -26,7 +26,10 @@ CONNECT = frozenset({
 
 
 def unauthorized() -> Failure:
-    """What the module prints for every token that the service refuses (field reports; it names no reason)."""
+    """What the module prints for every token that the service refuses (field reports; it names no reason).
+
+    That a wrong organization or environment reads the same is an assumption: no source shows those texts.
+    """
     return Failure(
         "UnAuthorized",
         "UnAuthorized",

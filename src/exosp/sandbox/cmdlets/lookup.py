@@ -78,9 +78,11 @@ def unknown_returns_all(call: Call) -> bool:
 def principals(tenant: Tenant) -> list[Row]:
     """Exchange's service principals. One that Entra held and holds no more is gone (application-rbac FAQ)."""
     exchange, known = tenant.exchange, tenant.directory.service_principals
-    gone = [row for row in exchange.service_principals if row.properties["_entra"] and row["ObjectId"] not in known]
-    for row in gone:
-        exchange.service_principals.remove(row)
+    for row in list(exchange.service_principals):
+        if row["ObjectId"].lower() in known:
+            row.properties["_entra"] = True
+        elif row["_entra"]:
+            exchange.service_principals.remove(row)
     return exchange.service_principals
 
 

@@ -6,6 +6,7 @@ Properties are those the vendor shows, in Exchange's names; Guid and ExchangeGui
 import re
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -152,9 +153,9 @@ def get_exo_mailbox(call: Call) -> Iterator[Output]:
     group = bool(call.values.get("GroupMailbox"))
     fits = _wanted(call, lambda m: lookup.is_mailbox(m, group=group))
     found = lookup.some(call, fits, identity=identity, soft_deleted=bool(call.values.get("SoftDeletedMailbox")))
-    return lookup.limited(
-        (_row(m.properties, columns, ("System.Management.Automation.PSCustomObject",)) for m in found), call
-    )
+    types = ("System.Management.Automation.PSCustomObject", "System.Object")
+    rows = (_row(m.properties, columns, types) for m in found)
+    return lookup.limited((replace(row, text=None, adapted=False) for row in rows), call)
 
 
 def get_recipient(call: Call) -> Iterator[Output]:

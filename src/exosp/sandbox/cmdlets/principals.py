@@ -45,7 +45,7 @@ def new(call: Call) -> Iterator[Output]:
         return
     row = exchange.add_service_principal(
         app_id,
-        object_id,
+        entity.id if known and entity else object_id,
         str(call.values.get("DisplayName") or ""),
         effective_at=tenant.clock.now() + tenant.faults.draw("grant-lag"),
         entra=known,

@@ -175,7 +175,7 @@ def _closed(tenant: Tenant, protocol: Protocol, mailbox: Mailbox, object_id: str
         return Reason.SOFT_DELETED, False
     if mailbox.kind == "MailUser":
         return Reason.MAIL_USER, False
-    off = _switched_off(tenant.exchange, protocol, mailbox)
+    off = switched_off(tenant.exchange, protocol, mailbox)
     if off is not None:
         return off, False
     if holds(mailbox.permissions, "FullAccess", {object_id}, tenant.clock.now()):
@@ -183,7 +183,8 @@ def _closed(tenant: Tenant, protocol: Protocol, mailbox: Mailbox, object_id: str
     return Reason.GRANT, holds(mailbox.permissions, "FullAccess", {object_id}, float("inf"))
 
 
-def _switched_off(exchange: Exchange, protocol: Protocol, mailbox: Mailbox) -> Reason | None:
+def switched_off(exchange: Exchange, protocol: Protocol, mailbox: Mailbox) -> Reason | None:
+    """Why this protocol is off for the mailbox, where it is."""
     if protocol != "smtp":
         return None if mailbox.cas[{"imap": "ImapEnabled", "pop": "PopEnabled"}[protocol]] else Reason.PROTOCOL_OFF
     # The mailbox's own value wins; $null leaves it to the organization (FACTS §2, Set-CASMailbox).

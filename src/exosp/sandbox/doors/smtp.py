@@ -7,6 +7,7 @@ and of recipients a day, the token's end within a session, the seconds that Exch
 """
 
 import asyncio
+import base64
 import ssl
 from collections.abc import Awaitable, Callable
 from weakref import WeakKeyDictionary
@@ -23,6 +24,11 @@ MAX_RECIPIENTS = 1000  # Exchange Online's largest RecipientLimits
 MAX_SENDING = 3  # connections that may send at once for one mailbox (FACTS §4a, §13)
 
 VERBS = frozenset({"EHLO", "HELO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "RSET", "NOOP", "QUIT", "HELP", "VRFY"})
+
+_OFF = {
+    access.Reason.SMTP_OFF_TENANT: wording.SMTP_OFF.replace("{where}", "Tenant"),
+    access.Reason.SMTP_OFF_MAILBOX: wording.SMTP_OFF.replace("{where}", "Mailbox"),
+}
 
 # Who sends for which mailbox just now, by its Guid. A reset makes a new Exchange and so forgets them all.
 _sending: WeakKeyDictionary[Exchange, dict[str, set[int]]] = WeakKeyDictionary()
@@ -153,30 +159,39 @@ class _Session:
         elif mechanism == "LOGIN":
             await self._password(initial)
         else:
-            if not initial:
-                await self.connection.send("334 ")
-            await self._xoauth2(initial.encode() if initial else await self._line())
+            response = initial.encode() or await self._response("334 ")
+            if response is not None:
+                await self._xoauth2(response)
 
     async def _password(self, initial: str) -> None:
-        """AUTH LOGIN is still offered and no password is taken (FACTS §4a, §11)."""
-        if not initial:
-            await self.connection.send("334 VXNlcm5hbWU6")
-            await self._line()
-        await self.connection.send("334 UGFzc3dvcmQ6")
-        await self._line()
-        await self._failure(self._stamped(wording.SMTP_BASIC))
+        """AUTH LOGIN is still offered and no password is taken (FACTS §4a, §11). Where SMTP AUTH is off, that is the
+        reason given, as for a token (nodemailer#1484)."""
+        user = initial.encode() or await self._response("334 VXNlcm5hbWU6")
+        if user is None or await self._response("334 UGFzc3dvcmQ6") is None:
+            return
+        try:
+            mailbox = self.exchange.by_address(base64.b64decode(user).decode())
+        except ValueError:
+            mailbox = None
+        off = access.switched_off(self.exchange, "smtp", mailbox) if mailbox else None
+        await self._failure(self._stamped(_OFF[off] if off else wording.SMTP_BASIC))
+
+    async def _response(self, challenge: str) -> bytes | None:
+        """The client's answer to a challenge; None when it cancels with an asterisk (RFC 4954 §4), which is answered here."""
+        await self.connection.send(challenge)
+        line = await self._line()
+        if line != b"*":
+            return line
+        await self._failure(wording.SMTP_AUTH_CANCELLED)
+        return None
 
     async def _xoauth2(self, response: bytes) -> None:
         admission = access.log_in(self.tenant, "smtp", response)
         if not isinstance(admission, access.Opened) and admission.waiting:
             self.tenant.faults.note("grant-lag")
         match admission:
-            case access.AuthRefused(reason=access.Reason.SMTP_OFF_TENANT):
-                await self._failure(self._stamped(wording.SMTP_OFF, where="Tenant"))
-            case access.AuthRefused(reason=access.Reason.SMTP_OFF_MAILBOX):
-                await self._failure(self._stamped(wording.SMTP_OFF, where="Mailbox"))
-            case access.AuthRefused():
-                await self._failure(self._stamped(wording.SMTP_AUTH_REFUSED))
+            case access.AuthRefused(reason=reason):
+                await self._failure(self._stamped(_OFF.get(reason, wording.SMTP_AUTH_REFUSED)))
             case access.Opened() | access.NotConnected():
                 self.admission = admission
                 await self.connection.send(wording.SMTP_AUTH_DONE)

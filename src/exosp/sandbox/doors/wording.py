@@ -58,6 +58,7 @@ SMTP_OFF = (  # [T] email-oauth2-proxy#193
 )
 SMTP_BASIC = "535 5.7.139 Authentication unsuccessful, basic authentication is disabled. {stamp}"  # [T] FACTS §4a
 SMTP_MECHANISM = "504 5.7.4 Unrecognized authentication type {stamp}"  # [T] mattermost#954, PHPMailer#1254, mgob#52
+SMTP_AUTH_CANCELLED = "501 5.7.0 Authentication cancelled"  # [E]; the code is RFC 4954 section 4's
 SMTP_NOT_AUTHENTICATED = "530 5.7.57 Client not authenticated to send mail. {stamp}"  # [T] sasl-xoauth2#96
 SMTP_UNKNOWN = "500 5.3.3 Unrecognized command 'unknown' {stamp}"  # [T] email-oauth2-proxy#232
 SMTP_QUEUED = "250 2.6.0 {message_id} [InternalId={internal}, Hostname={backend}] {size} bytes in 0.100, {rate:.3f} KB/sec Queued mail for delivery"  # [T]

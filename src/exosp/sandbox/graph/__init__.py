@@ -38,6 +38,10 @@ _TOKEN_TEXTS = {
     "notyet": "Lifetime validation failed, the token is not yet valid.",
 }
 
+# What stands in front of Graph tells of itself (learn.microsoft.com/graph/best-practices-concept: log it beside request-id).
+_DIAGNOSTIC = json.dumps({"ServerInfo": {"DataCenter": "emulated", "Slice": "E", "Ring": "1", "ScaleUnit": "000", "RoleInstance": "sandbox"}})  # fmt: skip
+_COMPRESSED = 1000  # bytes from which a body is compressed
+
 
 def build(tenant: Tenant) -> web.Application:
     """Graph as an aiohttp application; it reads the tenant anew on every request."""
@@ -70,6 +74,8 @@ class _Graph:
         client = request.headers.get("client-request-id", identity)
         try:
             call = await self._call(request)
+            if _metadata(request.headers.get("Accept", "")) not in ("none", "minimal"):
+                raise not_emulated(f"the representation {request.headers['Accept']}")
             # Decoded by segment only when matched: a key's value may hold an escaped slash.
             if call.method == "POST" and call.path.lower() == "/$batch":
                 self.tenant.count("graph", "POST /$batch")
@@ -84,13 +90,20 @@ class _Graph:
             reply = self._error(GraphError(problem.status, "BadRequest", problem.reason), identity, client)
         headers = {
             "Date": formatdate(self.tenant.clock.now(), usegmt=True), "request-id": identity, "client-request-id": client,
-            "OData-Version": "4.0", "x-ms-emulated": "true", "Cache-Control": "no-cache", **reply.headers,
+            "OData-Version": "4.0", "x-ms-emulated": "true", "Cache-Control": "no-cache", "Vary": "Accept-Encoding",
+            "x-ms-ags-diagnostic": _DIAGNOSTIC, **reply.headers,
         }  # fmt: skip
         if reply.body is None:
             return web.Response(status=reply.status, headers=headers)
+        level = _metadata(request.headers.get("Accept", ""))
+        if level == "none" and isinstance(reply.body, dict):
+            reply.body.pop("@odata.context", None)
         text = reply.body if isinstance(reply.body, str) else json.dumps(reply.body)
-        kind = headers.pop("Content-Type", "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8")  # fmt: skip
-        return web.Response(status=reply.status, body=text.encode(), headers={**headers, "Content-Type": kind})
+        kind = headers.pop("Content-Type", f"application/json;odata.metadata={level};odata.streaming=true;IEEE754Compatible=false;charset=utf-8")  # fmt: skip
+        response = web.Response(status=reply.status, body=text.encode(), headers={**headers, "Content-Type": kind})
+        if len(text) > _COMPRESSED:
+            response.enable_compression()  # where the client takes it
+        return response
 
     async def _call(self, request: web.Request) -> Call:
         """The request as a call. The token comes first: nothing is learned without one."""
@@ -183,6 +196,16 @@ class _Graph:
         if error.details:
             document["details"] = error.details
         return Reply(error.status, {"error": document | {"innerError": inner}}, dict(error.headers))
+
+
+def _metadata(accept: str) -> str:
+    """How much control information an Accept header asks for: none, minimal, or something that is not emulated."""
+    asked = "".join(accept.lower().split())
+    level = asked.partition("odata.metadata=")[2] or asked.partition("odata=")[2].removesuffix("metadata")
+    if level:
+        return level.partition(";")[0].partition(",")[0]
+    kinds = {part.partition(";")[0] for part in asked.split(",")}
+    return "minimal" if kinds & {"", "*/*", "application/*", "application/json", "text/plain"} else asked
 
 
 def _query(text: str) -> dict[str, str]:

@@ -129,8 +129,30 @@ def update(service: Service, call: Call, **key: str) -> Reply:
     call.need(*APP_WRITE)
     entity = find(service, key)
     owned(call, entity)
-    change(service, entity, odata.check(KIND, call.json()))
+    values = odata.check(KIND, call.json())
+    _changed(service, entity, values)
     return Reply()
+
+
+def mirrored(application: Entity) -> dict[str, Any]:
+    """What an enterprise application takes from its application, when made and whenever that changes
+    (learn.microsoft.com/entra/identity-platform/app-objects-and-service-principals: changes are reflected in the home tenant)."""
+    backing = application.properties
+    return {
+        "displayName": backing["displayName"], "appDisplayName": backing["displayName"], "appRoles": backing["appRoles"],
+        "info": backing["info"], "oauth2PermissionScopes": backing["api"]["oauth2PermissionScopes"],
+        "replyUrls": backing["web"]["redirectUris"], "signInAudience": backing["signInAudience"],
+        "servicePrincipalNames": [backing["appId"], *backing["identifierUris"]],
+    }  # fmt: skip
+
+
+def _changed(service: Service, application: Entity, values: dict[str, Any]) -> None:
+    """Change an application, and with it what its enterprise application takes from it."""
+    before = mirrored(application)
+    change(service, application, values)
+    principal = service.directory.principal(str(application.properties["appId"]))
+    if principal:
+        principal.properties |= {name: value for name, value in mirrored(application).items() if value != before[name]}
 
 
 def upsert(service: Service, call: Call, uniqueName: str) -> Reply:  # noqa: N803 - the key's own name
@@ -147,7 +169,7 @@ def upsert(service: Service, call: Call, uniqueName: str) -> Reply:  # noqa: N80
             raise bad_request("Invalid value specified for property 'uniqueName' of resource 'Application'.")
         return _created(service, call, values)
     owned(call, entity)
-    change(service, entity, values)
+    _changed(service, entity, values)
     return Reply()
 
 

@@ -109,7 +109,7 @@ def replaced_certificates(
 
 def _certificate(service: Service, row: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     try:
-        raw = base64.b64decode(row.get("key") or "")
+        raw = odata.binary(row.get("key") or "")
         pem = raw.lstrip().startswith(b"-----BEGIN")
         certificate = x509.load_pem_x509_certificate(raw) if pem else x509.load_der_x509_certificate(raw)
     except ValueError:

@@ -70,12 +70,7 @@ def create(service: Service, call: Call) -> Reply:
         now,
         owners={call.caller},
     )
-    backing = application.properties
-    entity.properties |= {
-        "createdByAppId": call.claims["appid"], "appRoles": backing["appRoles"], "info": backing["info"],
-        "oauth2PermissionScopes": backing["api"]["oauth2PermissionScopes"], "replyUrls": backing["web"]["redirectUris"],
-        "servicePrincipalNames": [app_id, *backing["identifierUris"]], "signInAudience": backing["signInAudience"],
-    }  # fmt: skip
+    entity.properties |= applications.mirrored(application) | {"createdByAppId": call.claims["appid"]}
     change(service, entity, values)
     entity.readable_at = now + faults.draw("read-lag")
     entity.listed_at = now + faults.draw("list-lag")
