@@ -353,3 +353,24 @@ def test_hours_of_propagation_are_waited_out(unkind: Callable[..., Desk]) -> Non
     result = desk.apply()
     assert all(isinstance(outcome, Applied) for _, outcome in result.outcomes)
     assert desk.verify(negative=("private@contoso.com",)).proven
+
+
+def test_a_lost_secret_leaves_no_second_one(desk: Desk) -> None:
+    """The reply to addPassword is lost, so nobody has that secret's text: it does not stay alive beside the next one."""
+    tenant = desk.running.sandbox.tenant
+    real, lost = tenant.faults.strikes, []
+
+    def strikes(name: str, spread: int = 6) -> bool:
+        made = tenant.requests["graph"]["POST /applications/{id}/addPassword"]
+        if name == "graph-lost-reply" and made and not lost:
+            lost.append(name)
+            return True
+        return real(name, spread)
+
+    tenant.faults.strikes = strikes  # type: ignore[method-assign]  # this one request, and no other
+    desk.apply()
+    assert lost
+    assert desk.requests()["graph"]["POST /applications/{id}/addPassword"] == 2
+    [app] = desk.applications()
+    assert len(app["passwordCredentials"]) == 1
+    assert desk.verify().proven

@@ -361,7 +361,7 @@ def test_no_colour_where_none_is_wanted(
 
 def test_an_interrupted_apply_says_so_and_goes_on_the_next_time(running: Running, tmp_path: Path) -> None:
     """SIGINT after the first write: 130, no traceback; the same command then ends with one application."""
-    console = fresh(running, tmp_path, latency=0.15)
+    console = fresh(running, tmp_path, latency=0.05)
     process = console.start("apply", "playbook.yaml", "--yes", "--format", "json")
     assert process.stderr is not None
     for line in process.stderr:
@@ -499,7 +499,7 @@ def test_demo_ends_in_the_proof_and_what_next(background: Background) -> None:
     assert found.code == 0, found.all
     headings = [line.split()[0] for line in found.out.splitlines() if re.match(r"[A-Z]{4}", line)]
     assert headings == ["PLAN", "APPLY", "VERIFY", "WHAT"]
-    assert screen(found.out).count(PROVEN) == 1
+    assert sorted(set(PROVEN.splitlines()) - set(found.out.splitlines())) == []  # in whatever order they became final
     moved = re.search(r"clock was moved (\d+) seconds", found.out)
     assert moved
     assert int(moved[1]) > 0

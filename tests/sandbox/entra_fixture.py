@@ -127,6 +127,8 @@ def running(faults: str = "none", graph_roles: list[str] | None = None, **option
     async def stop() -> None:
         for runner in runners:
             await runner.cleanup()
+        for _ in range(5):  # what a closed connection still has to say to the loop, before the loop is closed
+            await asyncio.sleep(0)
 
     try:
         ports = [

@@ -337,6 +337,13 @@ def test_warnings_print_and_can_be_silenced_or_fatal(pool: RunspacePool) -> None
     again = add(pool, "support@contoso.com", "sales@contoso.com")
     assert (again.rows, again.errors, again.failed) == ([], [], False)
     assert again.warnings[0].startswith('The appropriate access control entry is already present on the object "CN=')
+    shell = PowerShell(pool)
+    shell.add_cmdlet("Add-MailboxPermission").add_parameters(
+        {"User": "sales@contoso.com", "AccessRights": "FullAccess"}
+    )
+    invoke(shell, ["private@contoso.com", "support@contoso.com"])
+    (record,) = shell.streams.warning
+    assert (record.pipeline_iteration_info, record.command_name) == ([2, 0], "Add-MailboxPermission")
     assert add(pool, "support@contoso.com", "sales@contoso.com", WarningAction="SilentlyContinue").warnings == []
     assert add(pool, "support@contoso.com", "sales@contoso.com", WarningAction="Stop").failed
 
@@ -559,6 +566,8 @@ def test_identities_by_every_name_and_ambiguous_ones(here: Host, pool: RunspaceP
     assert AMBIGUOUS in run(pool, "Get-Mailbox", Identity="Desk").error
     assert AMBIGUOUS in add(pool, "support@contoso.com", "Desk").error
     assert str(row["ExchangeGuid"]) == p["ExchangeGuid"]
+    assert here.tenant.exchange.by_address("HELP@contoso.com") is made
+    assert here.tenant.exchange.by_address(p["Guid"]) is None, "a mail client's user name is an address"
     assert row["EmailAddresses"] == ["SMTP:desk@contoso.com", "smtp:help@contoso.com"]
 
 

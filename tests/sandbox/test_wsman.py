@@ -380,7 +380,7 @@ def test_an_unknown_configuration_names_those_there_are(here: Host) -> None:
 def test_output_never_exceeds_the_envelope_that_the_client_takes(here: Host) -> None:
     """With the smallest MaxEnvelopeSize every reply stays below it, and all rows still arrive."""
     for number in range(60):
-        here.tenant.exchange.add_mailbox(f"box{number}@contoso.com", display_name="x" * 2000)
+        here.tenant.exchange.add_mailbox(f"box{number}@contoso.com", display_name="x" * (100 + number * 200))
     connection = here.wsman(max_envelope_size=8192)
     sizes: list[int] = []
     send = connection.transport.send
@@ -524,6 +524,20 @@ def test_two_runspaces_of_a_pool_share_no_connection() -> None:
         busy.end_invoke()
         busy.close()
         assert len(busy.output) == 3
+
+
+def test_a_pipeline_waits_for_the_pool_s_only_runspace() -> None:
+    """Two pipelines on a pool of one runspace run one after the other, and both end."""
+    with host(cmdlet_time=0.2) as here, here.pool() as pool:
+        shells = [PowerShell(pool) for _ in range(2)]
+        for shell in shells:
+            shell.add_cmdlet("Get-Mailbox")
+            shell.begin_invoke()
+        assert pool.get_available_runspaces() == 0
+        for shell in shells:
+            shell.end_invoke()
+            shell.close()
+        assert [len(shell.output) for shell in shells] == [3, 3]
 
 
 def test_no_secret_stands_in_what_the_host_answers(here: Host) -> None:

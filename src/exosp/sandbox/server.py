@@ -5,6 +5,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import ssl
 import tempfile
@@ -24,6 +25,9 @@ from .tenant import Options, Ports, Tenant
 from .tls import Authority
 
 HOST = "127.0.0.1"
+_LOG = logging.getLogger("exosp.sandbox")
+# A client that leaves in the middle of a request is no error of ours; whatever else a handler raises is reported.
+_LOG.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], ConnectionError)))
 TLS_FAREWELL = 0.05  # seconds for a client to answer the end of TLS
 Door = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -74,7 +78,7 @@ class Sandbox:
             self._folder = None
 
     async def _web(self, app: web.Application, offset: int, tls: ssl.SSLContext | None) -> int:
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+        runner = web.AppRunner(app, access_log=None, logger=_LOG, shutdown_timeout=0.5)
         await runner.setup()
         self._runners.append(runner)
         assert runner.server is not None
