@@ -21,7 +21,7 @@ def _running() -> Iterator[Running]:
 @pytest.fixture
 def desk(_running: Running, tmp_path: Path) -> Desk:
     """The quickstart on a tenant without faults."""
-    _running.reset(seed=1, faults="none", mailboxes=0, service_principals=0)
+    _running.reset(seed=1, faults="none", mailboxes=0, service_principals=0, mess=None)
     (tmp_path / "playbook.yaml").write_text(QUICKSTART.read_text(encoding="utf-8"), encoding="utf-8")
     return Desk(tmp_path, _running)
 
@@ -32,7 +32,7 @@ def unkind(_running: Running, tmp_path: Path) -> Callable[..., Desk]:
 
     def make(faults: str = "default", seed: int = 1, content: dict[str, Any] | None = None, **options: Any) -> Desk:
         _running.sandbox._content = content
-        _running.reset(seed=seed, faults=faults, **({"mailboxes": 0, "service_principals": 0} | options))
+        _running.reset(seed=seed, faults=faults, **({"mailboxes": 0, "service_principals": 0, "mess": None} | options))
         _running.sandbox._content = None
         (tmp_path / "playbook.yaml").write_text(QUICKSTART.read_text(encoding="utf-8"), encoding="utf-8")
         return Desk(tmp_path, _running)
@@ -45,3 +45,13 @@ def _no_foreign_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the caller's machine sets must not reach a test."""
     for name in [name for name in os.environ if name.startswith(("AZURE_", "EXOSP_"))]:
         monkeypatch.delenv(name)
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """The figures that benchmarks measured and the breaks that mutants made, whatever process ran them."""
+    reports = [report for held in terminalreporter.stats.values() for report in held]
+    said = [text for r in reports for name, text in getattr(r, "user_properties", ()) if name == "figure"]
+    if said:
+        terminalreporter.section("figures")
+        for text in dict.fromkeys(said):
+            terminalreporter.write_line(text)

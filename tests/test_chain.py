@@ -374,3 +374,22 @@ def test_a_lost_secret_leaves_no_second_one(desk: Desk) -> None:
     [app] = desk.applications()
     assert len(app["passwordCredentials"]) == 1
     assert desk.verify().proven
+
+
+@pytest.mark.parametrize("seed", range(1, 7))
+def test_what_others_did_by_hand_stays(unkind: Callable[..., Desk], seed: int) -> None:
+    """Among foreign applications (one of the same name), wrong entries, gone trustees and switches in any position:
+    the playbook's state is reached, and no foreign grant, entry, secret or application is lost or changed."""
+    desk = unkind("none", mess=seed)
+    before = desk.state()
+    result = desk.apply()
+    assert all(isinstance(outcome, Applied) for _, outcome in result.outcomes)
+    assert desk.verify().proven
+    after = desk.state()
+    for part in ("applications", "servicePrincipals", "appRoleAssignments"):
+        assert not [item for item in before[part] if item not in after[part]], part
+    for part in ("servicePrincipals", "mailboxPermissions", "recipientPermissions"):
+        assert not [row for row in before["exchange"][part] if row not in after["exchange"][part]], part
+    assert before["exchange"]["transportConfig"] == after["exchange"]["transportConfig"]
+    [private] = [b for b in before["exchange"]["casMailboxes"] if b["PrimarySmtpAddress"] == "private@contoso.com"]
+    assert private in after["exchange"]["casMailboxes"]

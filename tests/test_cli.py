@@ -151,9 +151,9 @@ PROVEN = """\
   ok  private@contoso.com  imap  refused    «BAD User is authenticated but not connected.»
       As it must be: this mailbox is not the application's to open.
 
-The tenant is as the playbook says. 5 of 5 logins came out right. The application's token is right:
-its audience, its roles, and its oid is the one Exchange holds. SMTP accepted the sender; no message
-was sent, so delivery is not proven.
+The tenant is as the playbook says. 5 of 5 logins came out right. The application's token is right
+in audience and roles, and its oid is the ObjectId Exchange holds. SMTP accepted the sender; no
+message was sent, so delivery is not proven.
 """
 
 HEAD = {"cloud": "sandbox", "tenant": "contoso.onmicrosoft.com", "version": __version__, "emulated": True}

@@ -1,4 +1,4 @@
-"""What exosp costs, as ratios of CPU or counts within one run. Figures are printed with ``-s``; seconds are never judged.
+"""What exosp costs, as ratios of CPU or counts within one run. Figures are printed at the end; seconds are never judged.
 
 CPU is user plus system time of a whole process and its children, the median of several turns taken alternately, so that
 a machine whose speed drifts slows both sides alike.
@@ -18,6 +18,7 @@ from desk import Desk
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(300)]
 
+Figure = Callable[[str], None]
 EXOSP = [sys.executable, "-m", "exosp"]
 TYPER = [sys.executable, "-c", "import typer"]
 COMMANDS = (["demo"], ["plan"], ["apply"], ["verify"], ["sandbox"], ["sandbox", "up"], ["sandbox", "run"])
@@ -39,23 +40,29 @@ def ratio(command: Sequence[str], other: Sequence[str], *, turns: int = 9) -> fl
     return statistics.median(cpu(command) / cpu(other) for _ in range(turns))
 
 
+@pytest.fixture
+def figure(record_property: Callable[[str, object], None]) -> Figure:
+    """Says a figure in the run's summary."""
+    return lambda text: record_property("figure", text)
+
+
 @pytest.mark.parametrize("option", ["--version", "--help"])
-def test_starting_costs_little_more_than_typer(option: str) -> None:
+def test_starting_costs_little_more_than_typer(option: str, figure: Figure) -> None:
     """At most 1.6 times ``import typer``."""
     found = ratio([*EXOSP, option], TYPER)
-    print(f"\nexosp {option}: {found:.2f} x import typer")
+    figure(f"exosp {option}: {found:.2f} x import typer")
     assert found <= 1.6
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_a_commands_help_is_cheap(command: list[str]) -> None:
+def test_a_commands_help_is_cheap(command: list[str], figure: Figure) -> None:
     """At most 3.2 times ``import typer``."""
     found = ratio([*EXOSP, *command, "--help"], TYPER)
-    print(f"\nexosp {' '.join(command)} --help: {found:.2f} x import typer")
+    figure(f"exosp {' '.join(command)} --help: {found:.2f} x import typer")
     assert found <= 3.2
 
 
-def test_the_sandbox_starts_as_fast_as_its_libraries(tmp_path: Path) -> None:
+def test_the_sandbox_starts_as_fast_as_its_libraries(figure: Figure) -> None:
     """Start to listening and stop: at most 1.8 times importing what it stands on."""
     libraries = (
         "import aiohttp.web, cryptography.x509, cryptography.hazmat.primitives.asymmetric.rsa, jwt, psrpcore, yaml"
@@ -65,11 +72,11 @@ def test_the_sandbox_starts_as_fast_as_its_libraries(tmp_path: Path) -> None:
         "with Running(Options()): pass"
     )
     found = ratio([sys.executable, "-c", start], [sys.executable, "-c", libraries])
-    print(f"\nsandbox start: {found:.2f} x importing its libraries")
+    figure(f"sandbox start: {found:.2f} x importing its libraries")
     assert found <= 1.8
 
 
-def test_the_demo_costs_a_few_imports(tmp_path: Path) -> None:
+def test_the_demo_costs_a_few_imports(tmp_path: Path, figure: Figure) -> None:
     """``exosp demo --faults none``: at most 5 times importing everything that it has loaded when it ends."""
     listing = tmp_path / "modules.json"
     demo = "import sys; sys.argv = ['exosp', 'demo', '--faults', 'none']; from exosp.cli import main\n"
@@ -86,12 +93,14 @@ def test_the_demo_costs_a_few_imports(tmp_path: Path) -> None:
         "    with contextlib.suppress(ImportError, AttributeError):\n        importlib.import_module(name)"
     )
     found = ratio([*EXOSP, "demo", "--faults", "none"], [sys.executable, "-c", imports], turns=5)
-    print(f"\nexosp demo --faults none: {found:.2f} x importing everything it uses")
+    figure(f"exosp demo --faults none: {found:.2f} x importing everything it uses")
     assert found <= 5
 
 
 @pytest.mark.parametrize("size", [0, 450, 5000])
-def test_first_apply_asks_the_same_whatever_the_tenants_size(unkind: Callable[..., Desk], size: int) -> None:
+def test_first_apply_asks_the_same_whatever_the_tenants_size(
+    unkind: Callable[..., Desk], size: int, figure: Figure
+) -> None:
     """At most 16 Graph requests and 16 pipelines, the closing observation included."""
     desk = unkind("none", service_principals=size)
     desk.apply()
@@ -100,6 +109,6 @@ def test_first_apply_asks_the_same_whatever_the_tenants_size(unkind: Callable[..
         n: c for n, c in asked["remoting"].items() if n not in ("Connect-ExchangeOnline", "Disconnect-ExchangeOnline")
     }
     graph, pipelines = sum(asked["graph"].values()), sum(cmdlets.values())
-    print(f"\nfirst apply among {size} service principals: {graph} Graph requests, {pipelines} pipelines")
+    figure(f"first apply among {size} service principals: {graph} Graph requests, {pipelines} pipelines")
     assert (graph, pipelines) <= (16, 16)
     assert pipelines <= 16

@@ -1,4 +1,4 @@
-"""Break the code on purpose: each named break must turn a named test red. The list is printed with ``-s``.
+"""Break the code on purpose: each named break must turn a named test red. The list is printed at the end.
 
 A break is one replacement in one file of a copy of the project. A test that stays green under its break proves nothing,
 and a replacement whose text is no longer there is an error, so the list cannot rot.
@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -172,7 +172,7 @@ def test_the_named_tests_pass_on_the_code_as_it_is(copy: Path) -> None:
 
 
 @pytest.mark.parametrize("mutant", [*CLIENT, *KINDER], ids=lambda mutant: mutant.name)
-def test_a_break_turns_its_test_red(copy: Path, mutant: Mutant) -> None:
+def test_a_break_turns_its_test_red(copy: Path, mutant: Mutant, record_property: Callable[[str, object], None]) -> None:
     """The named test fails, and by its own assertion or error, not because it could not be collected."""
     file = copy / "src" / "exosp" / mutant.file
     whole = file.read_text(encoding="utf-8")
@@ -182,6 +182,7 @@ def test_a_break_turns_its_test_red(copy: Path, mutant: Mutant) -> None:
         came = run(copy, mutant.test)
     finally:
         file.write_text(whole, encoding="utf-8")
-    print(f"\n{mutant.name}: {mutant.test.partition('::')[2]} {'red' if came.returncode == 1 else 'GREEN'}")
+    colour = "red" if came.returncode == 1 else "GREEN"
+    record_property("figure", f"{colour}: {mutant.name} -> {mutant.test.partition('::')[2]}")
     assert came.returncode == 1, came.stdout[-2000:]
     assert "failed" in came.stdout

@@ -92,8 +92,9 @@ def _show(screen: Screen, path: Path, running: Running) -> bool:
 
 
 def _closing(moved: float, width: int) -> str:
+    why = "to get past replication and caching" if moved >= 0.5 else "since nothing lags with these --faults"
     lines = text.wrapped(
-        f"The tenant's clock was moved {moved:.0f} seconds to get past replication and caching. "
+        f"The tenant's clock was moved {moved:.0f} seconds, {why}. "
         "Exchange Online itself can take up to two hours to honour a new grant.",
         width,
     )

@@ -180,8 +180,10 @@ def verdict(found: Verdict, width: int = WIDTH) -> str:
     said = [f"{good} of {_count(len(found.proofs), 'login')} came out right."]
     if found.converged:
         said.insert(0, "The tenant is as the playbook says.")
-    if found.claims and not found.token_faults:
-        said.append("The application's token is right: its audience, its roles, and its oid is the one Exchange holds.")
+    if found.converged and found.claims and not found.token_faults:
+        said.append(
+            "The application's token is right in audience and roles, and its oid is the ObjectId Exchange holds."
+        )
     if any(p.proof == "too-early" for p in found.proofs):
         said.append("Everything is set right, and Exchange does not honour it yet: that can take up to two hours.")
     if any(p.proof == "accepted" for p in found.proofs):

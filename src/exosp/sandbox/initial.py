@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from . import catalog
+from . import catalog, mess
 from .directory import Entity, digest
 from .tenant import Tenant
 
@@ -98,6 +98,8 @@ def furnish(tenant: Tenant, data: dict[str, Any] | None = None) -> None:
     catalog.add_service_principals(tenant.directory, tenant.options.service_principals, tenant.options.seed)
     for item in content.get("applications") or []:
         _application(tenant, item)
+    if tenant.options.mess is not None:
+        mess.make(tenant, tenant.options.mess)
 
 
 def _admin(tenant: Tenant, rights: dict[str, Any]) -> None:

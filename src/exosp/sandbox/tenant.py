@@ -22,6 +22,7 @@ class Options:
     cmdlet_time: float = 0.0
     cmdlets_at_once: int = 10  # for one identity; Exchange publishes no number
     mailboxes: int = 0  # more than the tenant file names
+    mess: int | None = None  # the seed of what others' hands left behind
     service_principals: int = 0  # more enterprise applications than the tenant file names
     domain: str = "contoso.onmicrosoft.com"
 
