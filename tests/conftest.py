@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.terminal import TerminalReporter
 
 from desk import QUICKSTART, Desk
 from exosp.sandbox.server import Running
