@@ -78,7 +78,7 @@ class Plan:
         return Counter(change.step for change in self.changes)
 
     def as_json(self, seen: Snapshot | None = None) -> dict[str, Any]:
-        """The plan as INTERFACES has it; Refs show their values where ``seen`` knows them."""
+        """The plan as the document of that name; Refs show their values where ``seen`` knows them."""
         return {
             "changes": [change_json(change, seen) for change in self.changes],
             "refused": [

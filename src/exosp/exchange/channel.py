@@ -1,6 +1,6 @@
 """What a broken channel means: the failures that pypsrp and what lies below it raise, as our errors.
 
-Each says whether a cmdlet may have run. Source: REMOTING, "What each failure surfaces as". pypsrp raises also what a
+Each says whether a cmdlet may have run. Measured with pypsrp 0.9.1 on loopback. pypsrp raises also what a
 peer's answer made it stumble on (ParseError, KeyError, …): an answer that is no PowerShell remoting.
 """
 
@@ -116,7 +116,7 @@ def _not_admitted(case: _Case) -> Forbidden:
     )  # fmt: skip
 
 
-# WSMan and PowerShell fault codes (REMOTING, protocol facts; MS-WSMV).
+# WSMan and PowerShell fault codes (MS-WSMV; recordings in pypsrp).
 _SHELL_GONE = 2150858843
 _NO_CONFIGURATION = 2150858811
 _TIMED_OUT = 2150858793

@@ -1,6 +1,6 @@
 """The management host's listener: WS-Management over HTTPS with Basic authentication, and the shells behind it.
 
-Sources: MS-WSMV, DSP0226, recordings of real servers in jborean93/pypsrp, REMOTING facts measured with pypsrp.
+Sources: MS-WSMV, DSP0226, recordings of real servers in jborean93/pypsrp, measurements with pypsrp 0.9.1.
 It does not imitate: other authentication, message encryption, enumeration of shells, connecting from another client,
 idle time-outs, plug-ins. Each is refused by name.
 """
