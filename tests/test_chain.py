@@ -393,3 +393,15 @@ def test_what_others_did_by_hand_stays(unkind: Callable[..., Desk], seed: int) -
     assert before["exchange"]["transportConfig"] == after["exchange"]["transportConfig"]
     [private] = [b for b in before["exchange"]["casMailboxes"] if b["PrimarySmtpAddress"] == "private@contoso.com"]
     assert private in after["exchange"]["casMailboxes"]
+
+
+def test_a_refusal_proves_nothing_while_the_application_is_let_in_nowhere(unkind: Callable[..., Desk]) -> None:
+    """Before Exchange honours anything, every mailbox is refused: that is no proof that this one is closed."""
+    desk = unkind("none,grant-lag=7200")
+    desk.apply()
+    [negative] = [
+        p for p in desk.verify(wait=0.0, negative=("private@contoso.com",)).proofs if p.probe.expect == "refuse"
+    ]
+    assert not negative.ok
+    assert negative.proof is None
+    assert "let in nowhere" in negative.cause

@@ -149,7 +149,8 @@ def verify(
     final: dict[Probe, Proof] = {}
 
     def log_in(some: Sequence[Probe]) -> None:
-        context = _Context(want, seen, plan, token, audience)
+        let_in = any(proof.ok for proof in final.values())
+        context = _Context(want, seen, plan, token, audience, let_in)
         with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
             for proof in pool.map(lambda probe: context.judge(probe, logins), some):
                 final[proof.probe] = proof
@@ -181,6 +182,7 @@ class _Context:
     plan: Plan
     token: Token
     audience: str
+    let_in: bool  # at least one login that must succeed has
 
     def judge(self, probe: Probe, logins: Logins) -> Proof:
         """One login, and what it means."""
@@ -214,6 +216,9 @@ class _Context:
         if reading.unreachable or not proves_closed(probe.protocol, reading.stage, reading.server):
             cause = "no login, but the answer does not speak of access to the mailbox: it proves nothing"
             return Proof(probe, reading.stage, False, None, reading.server, cause, "look at the answer, then try again")
+        if not self.let_in:
+            cause = "refused, but the application is let in nowhere: that proves nothing about this mailbox"
+            return Proof(probe, reading.stage, False, None, reading.server, cause, "mend the logins above first")
         return Proof(probe, reading.stage, True, "refused", reading.server)
 
     def _why(self, probe: Probe, reading: Reading) -> Diagnosis:
