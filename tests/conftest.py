@@ -1,6 +1,7 @@
 """The sandbox and desks that tests share."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,11 @@ from _pytest.terminal import TerminalReporter
 from desk import QUICKSTART, Desk
 from exosp.sandbox.server import Running
 from exosp.sandbox.tenant import Options
+
+
+# A job started in the background ignores the interrupt, and so would every command that a test starts and interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

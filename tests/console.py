@@ -102,13 +102,15 @@ class Console:
         said = [stream.buffer.getvalue().decode() for stream in (out, err)]  # type: ignore[attr-defined]  # a BytesIO
         return Ran(code, *said)
 
-    def on_terminal(self, *words: str, keys: tuple[tuple[str, str], ...] = (), **changes: str | None) -> Ran:
+    def on_terminal(
+        self, *words: str, keys: tuple[tuple[str, str], ...] = (), program: str = EXOSP, **changes: str | None
+    ) -> Ran:
         """On a terminal of its own, 100 columns wide; ``keys`` are (what is on the screen, what is typed then). Both
         streams are in ``out``."""
         ours, theirs = pty.openpty()
         variables = self.variables({"TERM": "xterm-256color", "COLUMNS": "100", **changes})
         process = subprocess.Popen(
-            [sys.executable, "-c", _TAKE_TERMINAL, EXOSP, *words], cwd=self.folder, env=variables,
+            [sys.executable, "-c", _TAKE_TERMINAL, program, *words], cwd=self.folder, env=variables,
             stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
         )  # fmt: skip
         os.close(theirs)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from console import EXOSP, Console, Ran, at, finished, state
+from desk import QUICKSTART
 from exosp import __version__
 from exosp.sandbox.server import Running
 from exosp.sandbox.tenant import Options
@@ -318,6 +319,33 @@ def test_somebody_else_must_consent_is_exit_3_with_the_link(running: Running, tm
     assert found.document["consent"] in found.err
 
 
+def test_a_large_plan_is_counted_in_text_and_whole_in_json(running: Running, tmp_path: Path) -> None:
+    """Of one step's changes the first twenty are shown and the rest counted; the document lists them all."""
+    console = fresh(running, tmp_path, mailboxes=30)
+    boxes = "".join(f"  - {{address: box{number:05d}@contoso.com, protocols: [imap]}}\n" for number in range(30))
+    console.write(QUICKSTART.read_text(encoding="utf-8").replace("  - support@", boxes + "  - support@"))
+    shown = console.here("plan", "playbook.yaml")
+    assert shown.out.count("+ grants ") == 20
+    assert "    grants       … and 12 more (all of them with --format json)\n" in shown.out
+    assert "\n40 changes. Digest " in shown.out
+    assert len(console.here("plan", "playbook.yaml", "--format", "json").document["changes"]) == 40
+    running.reset(mailboxes=0)
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_prose_keeps_to_the_width_of_the_terminal(running: Running, tmp_path: Path, width: int) -> None:
+    """No line of a plan or a refusal is longer than a narrow terminal, but for a word that is."""
+    console = fresh(running, tmp_path)
+    console.write(
+        QUICKSTART.read_text(encoding="utf-8").replace("  - support@", "  - nobody@contoso.com\n  - support@")
+    )
+    found = console.on_terminal("plan", "playbook.yaml", "--no-color", COLUMNS=str(width))
+    assert found.code == 1
+    prose = re.sub(r"[^\n]*\x1b[^\n]*\n?|\r", "", found.out).splitlines()
+    assert len(prose) > 30
+    assert [line for line in prose if len(line) > width and "WindowsAzureActiveDirectory" not in line] == []
+
+
 # On a terminal
 
 
@@ -354,6 +382,20 @@ def test_no_colour_where_none_is_wanted(
     assert "cannot read the playbook" in found.out
     colours = {code for code in re.findall(r"\x1b\[([\d;]*)m", found.out) if set(code.split(";")) - {"", "0", "1", "2"}}
     assert bool(colours) is coloured
+
+
+def test_results_go_where_stdout_goes_while_progress_moves_on_the_terminal(tmp_path: Path) -> None:
+    """exosp demo > out.txt: every line in the file, without colour; the moving line on the terminal alone."""
+    console = Console(tmp_path)
+    found = console.on_terminal("-c", f'"{EXOSP}" demo --faults none > out.txt', program="/bin/bash")
+    assert found.code == 0
+    said = (tmp_path / "out.txt").read_text(encoding="utf-8")
+    assert screen(said).count(PLAN + "\nAPPLY") == 1
+    assert APPLIED.splitlines()[1] in said
+    assert PROVEN in said
+    assert "\x1b" not in said
+    assert "10/10" in found.out
+    assert "PLAN" not in found.out
 
 
 # Signals

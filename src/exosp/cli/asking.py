@@ -9,7 +9,7 @@ def must_be_able_to_ask(command: str, *, yes: bool, no_input: bool) -> None:
     """Raise UsageError where nobody can be asked and nobody has agreed. Called before anything is sent."""
     from ..errors import UsageError
 
-    if not yes and (no_input or not sys.stdin.isatty()):
+    if not yes and (no_input or not (sys.stdin.isatty() and sys.stderr.isatty())):  # the question goes to stderr
         raise UsageError(
             f"{command} writes, and there is no terminal to ask on; nothing was sent",
             hint="agree beforehand with --yes",

@@ -30,6 +30,12 @@ Mailboxes = Annotated[
 Principals = Annotated[
     int, typer.Option("--service-principals", metavar="N", min=0, help="So many enterprise applications more.")
 ]
+Mess = Annotated[
+    int | None,
+    typer.Option(
+        "--mess", metavar="SEED", help="Also what the hands of others left behind, by this seed.", show_default=False
+    ),
+]
 TenantFile = Annotated[
     Path | None,
     typer.Option("--tenant", metavar="FILE", help="What the tenant holds at first, YAML.", show_default=False),
@@ -60,6 +66,7 @@ def up(
     cmdlet_time: CmdletTime = "0ms",
     mailboxes: Mailboxes = 0,
     service_principals: Principals = 0,
+    mess: Mess = None,
     tenant: TenantFile = None,
     listen: Listen = 0,
     form: FormatOption = Format.text,
@@ -68,7 +75,7 @@ def up(
     They hold the tenant's own secrets, which are worthless outside it."""
     with Screen(form, command="sandbox") as screen:
         need_extra()
-        options = _options(seed, faults, speed, latency, cmdlet_time, mailboxes, service_principals)
+        options = _options(seed, faults, speed, latency, cmdlet_time, mailboxes, service_principals, mess)
         with screen.progress("starting the emulated tenant"):
             from . import serving
         serving.up(options, tenant, _port(listen), screen)
@@ -89,6 +96,7 @@ def run(
     cmdlet_time: CmdletTime = "0ms",
     mailboxes: Mailboxes = 0,
     service_principals: Principals = 0,
+    mess: Mess = None,
     tenant: TenantFile = None,
     listen: Listen = 0,
 ) -> None:
@@ -98,12 +106,19 @@ def run(
         need_extra()
         from . import serving
 
-        options = _options(seed, faults, speed, latency, cmdlet_time, mailboxes, service_principals)
+        options = _options(seed, faults, speed, latency, cmdlet_time, mailboxes, service_principals, mess)
         raise typer.Exit(serving.run(options, tenant, _port(listen), command))
 
 
 def _options(
-    seed: int, faults: str, speed: float, latency: str, cmdlet_time: str, mailboxes: int, service_principals: int
+    seed: int,
+    faults: str,
+    speed: float,
+    latency: str,
+    cmdlet_time: str,
+    mailboxes: int,
+    service_principals: int,
+    mess: int | None,
 ) -> dict[str, Any]:
     return {
         "seed": seed,
@@ -113,6 +128,7 @@ def _options(
         "cmdlet_time": _duration(cmdlet_time, "--cmdlet-time"),
         "mailboxes": mailboxes,
         "service_principals": service_principals,
+        "mess": mess,
     }
 
 
