@@ -13,7 +13,6 @@ from desk import QUICKSTART, Desk
 from exosp.sandbox.server import Running
 from exosp.sandbox.tenant import Options
 
-
 # A job started in the background ignores the interrupt, and so would every command that a test starts and interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
