@@ -114,8 +114,17 @@ def look(want: Playbook, tenant: Tenant, patience: Patience) -> tuple[Snapshot, 
     return seen, plan(want, seen)
 
 
-def apply(want: Playbook, tenant: Tenant, patience: Patience, first: tuple[Snapshot, Plan], tell: Tell) -> Result:
+def apply(
+    want: Playbook,
+    tenant: Tenant,
+    patience: Patience,
+    first: tuple[Snapshot, Plan],
+    tell: Tell,
+    *,
+    only: bool = False,
+) -> Result:
     """Send a plan's writes in order, then observe until the tenant shows them. ``first`` is what ``look`` returned.
+    ``only``: send nothing but the changes of ``first``, whatever is found on the way.
 
     Each change is compared with what its step would still do, so that nothing is sent on a premise that has gone.
     Raises NotConverged where everything was accepted and the plan is still not empty.
@@ -133,7 +142,7 @@ def apply(want: Playbook, tenant: Tenant, patience: Patience, first: tuple[Snaps
         outcomes += run.apply(now)
         seen, now = _close(run, outcomes)
         again = [c for c in now.changes if not _settled(c, outcomes)]
-        if not again:
+        if not again or (only and not all(any(c.same_as(p) for p in planned.changes) for c in again)):
             break
     result = Result(planned, tuple(outcomes), seen, now, _requests(tenant))
     if not now.empty and not result.failed and all(isinstance(o, Applied) for _, o in outcomes):

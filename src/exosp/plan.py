@@ -1,4 +1,8 @@
-"""What is to be done, as a value: ordered changes, what is refused and why, drift, and a digest. Pure."""
+"""What is to be done, as a value: ordered changes, what is refused and why, drift, and a digest. Pure.
+
+A saved plan is a JSON document whose digest can be made again from its own content. It is compared with what is planned
+when it is to be applied, and nothing in it is ever sent.
+"""
 
 import hashlib
 import json
@@ -6,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from .errors import PlanRefused, UsageError
 from .snapshot import Snapshot
 from .writes import Write, as_json
 
@@ -66,12 +71,8 @@ class Plan:
     @property
     def digest(self) -> str:
         """SHA-256 over all that would be sent and all that is refused, as hex. The same plan has the same digest."""
-        content = {
-            "scope": self.scope,
-            "changes": [[c.step, c.verb, c.target, [as_json(write) for write in c.writes]] for c in self.changes],
-            "refused": [[r.step, r.target, r.what] for r in self.refused],
-        }
-        return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        changes = [[c.step, c.verb, c.target, [as_json(write) for write in c.writes]] for c in self.changes]
+        return _digest(self.scope, changes, [[r.step, r.target, r.what] for r in self.refused])
 
     def counts(self) -> Counter[str]:
         """How many changes a step has."""
@@ -106,3 +107,70 @@ def change_json(change: Change, seen: Snapshot | None = None) -> dict[str, Any]:
         "writes": [as_json(write, seen) for write in change.writes],
         "why": change.why,
     }
+
+
+def _digest(scope: Any, changes: Any, refused: Any) -> str:
+    content = {"scope": scope, "changes": changes, "refused": refused}
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+# Saved plans
+
+SAVED = "exosp/saved-plan/1"
+
+
+def saved(plan: Plan) -> str:
+    """The plan as a file. What only the cloud can choose stays a name in angle brackets."""
+    return json.dumps({"schema": SAVED, "scope": plan.scope, **plan.as_json()}, indent=2) + "\n"
+
+
+def must_be_as_saved(text: str, now: Plan, where: str) -> None:
+    """Raise PlanRefused unless ``now`` is the plan that ``text`` holds, UsageError where it holds none."""
+    digest, kept = _read(text, where)
+    if digest == now.digest:
+        return
+    planned = {_line(change_json(change)): f"{change.verb} {change.target}" for change in now.changes}
+    gone = [shown for line, shown in kept.items() if line not in planned]
+    new = [shown for line, shown in planned.items() if line not in kept]
+    parts = [f"{len(gone)} of its changes would not be made now{_some(gone)}"] if gone else []
+    parts += [f"{len(new)} changes are not in it{_some(new)}"] if new else []
+    raise PlanRefused(
+        "the saved plan is not what the playbook and the tenant call for now: "
+        + ("; ".join(parts) or "it is for another tenant or application, or other things are refused"),
+        where=where,
+        hint="nothing was sent. Save the plan again, look at it, and apply that one",
+    )
+
+
+def _read(text: str, where: str) -> tuple[str, dict[str, str]]:
+    """A saved plan's digest and its changes, each as a line to compare by and as a text for people."""
+    try:
+        held = json.loads(text)
+        if held["schema"] != SAVED:
+            raise UsageError(
+                f"it is no saved plan of this version: its schema is {str(held['schema'])[:60]!r}, not {SAVED!r}",
+                where=where,
+                hint="make it with plan --out",
+            )
+        changes = [[c["step"], c["verb"], c["target"], c["writes"]] for c in held["changes"]]
+        made_again = _digest(held["scope"], changes, [[r["step"], r["target"], r["what"]] for r in held["refused"]])
+        digest = str(held["digest"])
+        kept = {_line(change): f"{change['verb']} {change['target']}" for change in held["changes"]}
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise UsageError("it is no saved plan", where=where, hint="make one with plan --out") from None
+    if made_again != digest:
+        raise PlanRefused(
+            "the saved plan has been changed since it was saved: its digest does not fit its content",
+            where=where,
+            hint="nothing was sent. A saved plan is compared, never obeyed: change the playbook, and save the plan again",
+        )
+    return digest, kept
+
+
+def _line(change: Any) -> str:
+    return json.dumps([change["step"], change["verb"], change["target"], change["writes"]], sort_keys=True)
+
+
+def _some(shown: list[str]) -> str:
+    more = f" and {len(shown) - 3} more" if len(shown) > 3 else ""
+    return f" ({', '.join(text[:80] for text in shown[:3])}{more})"

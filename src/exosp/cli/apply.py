@@ -1,6 +1,8 @@
 """exosp apply: make the tenant as the playbook says. Exit 0 done, 1 something failed, 3 somebody else must act."""
 
 from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -20,9 +22,17 @@ from .options import (
 )
 from .screen import Screen
 
+SavedPlan = Annotated[
+    Path | None,
+    typer.Option(
+        "--plan", metavar="FILE", help="Go on only if what is planned now is what this file holds.", show_default=False
+    ),
+]
+
 
 def apply(
     playbook: PlaybookPath,
+    saved_plan: SavedPlan = None,
     yes: Yes = False,
     form: FormatOption = Format.text,
     timeout: Deadline = "15m",
@@ -40,7 +50,9 @@ def apply(
         with screen.progress("reading the playbook"):
             from ..converge import apply as converge
             from ..converge import look
+            from ..plan import must_be_as_saved
             from ..report import document, text
+            from . import plans
             from .asking import confirm, must_be_able_to_ask
             from .telling import changes
             from .wiring import Session, new_run, read
@@ -48,17 +60,20 @@ def apply(
             want = read(playbook, allow_outside=allow_outside)
             screen.tenant = want.tenant
             must_be_able_to_ask("apply", yes=yes, no_input=no_input)
+            approved = None if saved_plan is None else plans.read(saved_plan)
             run = new_run()
             screen.working("signing in")
             session = stack.enter_context(Session(want, screen, cloud_file=cloud_file, deadline=deadline))
             screen.working("reading the tenant")
             first = look(want, session.tenant, session.patience)
+            if approved is not None:
+                must_be_as_saved(approved, first[1], str(saved_plan))
         screen.tell(text.plan(first[1], screen.width))
         if not first[1].empty:
             confirm(f"\nApply to {want.tenant}?", yes=yes)
             screen.tell("")
         with screen.progress("applying", len(first[1].changes)):
-            result = converge(want, session.tenant, session.patience, first, changes(screen))
+            result = converge(want, session.tenant, session.patience, first, changes(screen), only=approved is not None)
         link = session.consent_link(result.seen) if result.others_turn else ""
         if screen.json:
             screen.document(document.apply(result, run, session.tokens, link))

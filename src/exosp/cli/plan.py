@@ -1,5 +1,8 @@
 """exosp plan: what apply would do. Reads only. Exit 0 nothing to do, 3 changes, 1 something is refused."""
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from .options import (
@@ -16,9 +19,15 @@ from .options import (
 )
 from .screen import Screen
 
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FILE", help="Save the plan there, for apply --plan.", show_default=False),
+]
+
 
 def plan(
     playbook: PlaybookPath,
+    out: Out = None,
     form: FormatOption = Format.text,
     timeout: Deadline = "15m",
     cloud_file: CloudFile = None,
@@ -41,6 +50,11 @@ def plan(
             with Session(want, screen, cloud_file=cloud_file, deadline=deadline) as session:
                 screen.working("reading the tenant")
                 seen, found = look(want, session.tenant, session.patience)
+        if out is not None:
+            from ..plan import saved
+            from . import plans
+
+            plans.write(out, saved(found))
         if screen.json:
             screen.document(document.plan(found, seen))
         else:
