@@ -11,6 +11,7 @@ from .snapshot import (
     Address,
     AppId,
     ApplicationObjectId,
+    ClaimedObjectId,
     KeyId,
     MailboxId,
     PrincipalObjectId,
@@ -106,7 +107,33 @@ class RemoveSecret:
     key_id: KeyId
 
 
+@dataclass(frozen=True)
+class RemoveAssignment:
+    """DELETE /servicePrincipals/{id}/appRoleAssignments/{assignment}: consent taken back"""
+
+    principal: Ref[PrincipalObjectId]
+    assignment: str
+    role_value: str
+
+
+@dataclass(frozen=True)
+class DeleteApplication:
+    """DELETE /applications/{id}: into the recycle bin, its enterprise application and assignments with it."""
+
+    application: Ref[ApplicationObjectId]
+
+
+@dataclass(frozen=True)
+class RestoreApplication:
+    """POST /directory/deletedItems/{id}/restore. Its enterprise application does not come back with it."""
+
+    deleted: ApplicationObjectId
+
+
 # Exchange
+
+# Whom a permission names: our entry, a mailbox, or the object ID that an entry of ours holds, right or wrong.
+Trustee = Ref[PrincipalObjectId] | MailboxId | ClaimedObjectId
 
 
 @dataclass(frozen=True)
@@ -119,12 +146,31 @@ class NewServicePrincipal:
 
 
 @dataclass(frozen=True)
+class RemoveServicePrincipal:
+    """Remove-ServicePrincipal. ``object_id`` is for people: what the entry holds."""
+
+    identity: str
+    object_id: ClaimedObjectId
+
+
+@dataclass(frozen=True)
 class AddMailboxPermission:
-    """Add-MailboxPermission -AccessRights FullAccess -AutoMapping $false"""
+    """Add-MailboxPermission -AutoMapping $false"""
 
     mailbox: MailboxId
     address: Address  # for people; the cmdlet gets ``mailbox``
-    trustee: Ref[PrincipalObjectId]
+    trustee: Ref[PrincipalObjectId] | ClaimedObjectId
+    rights: tuple[str, ...] = ("FullAccess",)
+
+
+@dataclass(frozen=True)
+class RemoveMailboxPermission:
+    """Remove-MailboxPermission, of rights that are allowed"""
+
+    mailbox: MailboxId
+    address: Address
+    trustee: Ref[PrincipalObjectId] | ClaimedObjectId
+    rights: tuple[str, ...] = ("FullAccess",)
 
 
 @dataclass(frozen=True)
@@ -133,7 +179,17 @@ class AddRecipientPermission:
 
     mailbox: MailboxId
     address: Address
-    trustee: Ref[PrincipalObjectId] | MailboxId
+    trustee: Trustee
+    trustee_name: str = ""
+
+
+@dataclass(frozen=True)
+class RemoveRecipientPermission:
+    """Remove-RecipientPermission -AccessRights SendAs"""
+
+    mailbox: MailboxId
+    address: Address
+    trustee: Trustee
     trustee_name: str = ""
 
 
@@ -148,8 +204,26 @@ class SetClientAccess:
     smtp_auth_disabled: bool | None = None
 
 
-GraphWrite = UpsertApplication | CreatePrincipal | TagPrincipal | AssignRole | AddSecret | RemoveSecret
-ExchangeWrite = NewServicePrincipal | AddMailboxPermission | AddRecipientPermission | SetClientAccess
+GraphWrite = (
+    UpsertApplication
+    | CreatePrincipal
+    | TagPrincipal
+    | AssignRole
+    | AddSecret
+    | RemoveSecret
+    | RemoveAssignment
+    | DeleteApplication
+    | RestoreApplication
+)
+ExchangeWrite = (
+    NewServicePrincipal
+    | RemoveServicePrincipal
+    | AddMailboxPermission
+    | RemoveMailboxPermission
+    | AddRecipientPermission
+    | RemoveRecipientPermission
+    | SetClientAccess
+)
 Write = GraphWrite | ExchangeWrite
 
 

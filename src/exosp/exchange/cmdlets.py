@@ -55,6 +55,7 @@ CMDLETS: Mapping[str, Spec] = {
     "New-ServicePrincipal": Spec(
         {"AppId": "string", "ObjectId": "string", "DisplayName": "string"}, role="Role Management"
     ),
+    "Remove-ServicePrincipal": Spec({"Identity": "string", "Confirm": "switch"}, role="Role Management"),
     "Get-Mailbox": Spec(
         {"Identity": "string", "ResultSize": "string", "SoftDeletedMailbox": "switch", "GroupMailbox": "switch"},
         over="Identity", join=_BY_ADDRESS, shared=True, role=_VIEW_RECIPIENTS,
@@ -70,10 +71,18 @@ CMDLETS: Mapping[str, Spec] = {
         {"Identity": "string", "User": "string", "AccessRights": "list", "AutoMapping": "bool"},
         over="Identity", join=_BY_IDENTITY, role=_RECIPIENTS,
     ),
+    "Remove-MailboxPermission": Spec(
+        {"Identity": "string", "User": "string", "AccessRights": "list", "Confirm": "switch"},
+        over="Identity", join=_BY_IDENTITY, role=_RECIPIENTS,
+    ),
     "Get-RecipientPermission": Spec(
         {"Identity": "string", "ResultSize": "string", "Trustee": "string"}, over="Identity", join=_BY_IDENTITY, role=_VIEW_RECIPIENTS
     ),
     "Add-RecipientPermission": Spec(
+        {"Identity": "string", "Trustee": "string", "AccessRights": "list", "Confirm": "switch"},
+        over="Identity", join=_BY_IDENTITY, role=_RECIPIENTS,
+    ),
+    "Remove-RecipientPermission": Spec(
         {"Identity": "string", "Trustee": "string", "AccessRights": "list", "Confirm": "switch"},
         over="Identity", join=_BY_IDENTITY, role=_RECIPIENTS,
     ),

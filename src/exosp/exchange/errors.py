@@ -65,7 +65,9 @@ def _no_such_cmdlet(text: str, cmdlet: Cmdlet) -> CloudError:
 def _not_found(text: str, cmdlet: Cmdlet) -> CloudError:
     """Missing; but what the cmdlet names by a parameter, or is about to register, was made a moment ago."""
     quoted = text.lower()
-    late = cmdlet.name == "New-ServicePrincipal" or any(len(v) > 7 and v in quoted for v in cmdlet.values())
+    late = cmdlet.name == "New-ServicePrincipal" or (
+        not cmdlet.name.startswith("Remove-") and any(len(v) > 7 and v in quoted for v in cmdlet.values())
+    )
     kind = NotYetVisible if late else Missing
     return kind(text, service=SERVICE, asked=str(cmdlet), code="ManagementObjectNotFoundException")
 

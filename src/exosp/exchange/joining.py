@@ -157,7 +157,7 @@ class _Join:
 
     def _shows_nothing(self) -> bool:
         """Whether success leaves no row, so that a missing row says nothing."""
-        return self.cmdlet.name.startswith("Set-")
+        return self.cmdlet.name.startswith(("Set-", "Remove-"))
 
     def _owner(self, record: Record) -> int | None:
         if len(self.items) == 1:

@@ -25,7 +25,18 @@ from ..snapshot import (
     Snapshot,
     Transport,
 )
-from ..writes import AddMailboxPermission, AddRecipientPermission, ExchangeWrite, NewServicePrincipal, SetClientAccess
+from ..writes import (
+    AddMailboxPermission,
+    AddRecipientPermission,
+    ExchangeWrite,
+    NewServicePrincipal,
+    Ref,
+    RemoveMailboxPermission,
+    RemoveRecipientPermission,
+    RemoveServicePrincipal,
+    SetClientAccess,
+    Trustee,
+)
 from .cmdlets import CHUNK, Answer, Cmdlet, Item, Remoting, Row, Rows
 from .errors import SERVICE
 from .joining import present, several, shown, truth
@@ -232,20 +243,29 @@ def _cmdlet(write: ExchangeWrite, seen: Snapshot) -> Cmdlet:
                 "AppId": app_id.value(seen), "ObjectId": object_id.value(seen), "DisplayName": name,
             }  # fmt: skip
             return Cmdlet("New-ServicePrincipal", parameters)
-        case AddMailboxPermission(trustee=trustee):
-            parameters = {"User": trustee.value(seen), "AccessRights": ("FullAccess",), "AutoMapping": False}
+        case RemoveServicePrincipal(identity):
+            return Cmdlet("Remove-ServicePrincipal", {"Identity": identity, "Confirm": False})
+        case AddMailboxPermission(trustee=trustee, rights=rights):
+            parameters = {"User": _who(trustee, seen), "AccessRights": rights, "AutoMapping": False}
             return Cmdlet("Add-MailboxPermission", parameters, over="Identity")
-        case AddRecipientPermission(trustee=trustee):
-            who = trustee if isinstance(trustee, str) else trustee.value(seen)
+        case RemoveMailboxPermission(trustee=trustee, rights=rights):
+            parameters = {"User": _who(trustee, seen), "AccessRights": rights, "Confirm": False}
+            return Cmdlet("Remove-MailboxPermission", parameters, over="Identity")
+        case AddRecipientPermission(trustee=trustee) | RemoveRecipientPermission(trustee=trustee):
             # Without -Confirm:$false it stops to ask (vendor's help).
-            parameters = {"Trustee": who, "AccessRights": ("SendAs",), "Confirm": False}
-            return Cmdlet("Add-RecipientPermission", parameters, over="Identity")
+            parameters = {"Trustee": _who(trustee, seen), "AccessRights": ("SendAs",), "Confirm": False}
+            name = "Add" if isinstance(write, AddRecipientPermission) else "Remove"
+            return Cmdlet(f"{name}-RecipientPermission", parameters, over="Identity")
         case SetClientAccess(imap=imap, pop=pop, smtp_auth_disabled=smtp):
             switches = {"ImapEnabled": imap, "PopEnabled": pop, "SmtpClientAuthenticationDisabled": smtp}
             parameters = {name: value for name, value in switches.items() if value is not None}
             return Cmdlet("Set-CASMailbox", parameters, over="Identity")
         case _:
             assert_never(write)
+
+
+def _who(trustee: Trustee, seen: Snapshot) -> str:
+    return trustee.value(seen) if isinstance(trustee, Ref) else trustee
 
 
 def _grouped(writes: Sequence[ExchangeWrite], seen: Snapshot) -> Iterator[tuple[Cmdlet, list[ExchangeWrite]]]:
@@ -259,7 +279,7 @@ def _grouped(writes: Sequence[ExchangeWrite], seen: Snapshot) -> Iterator[tuple[
 
 
 def _item(write: ExchangeWrite, seen: Snapshot) -> Item:
-    assert not isinstance(write, NewServicePrincipal)
+    assert not isinstance(write, NewServicePrincipal | RemoveServicePrincipal)
     for mailbox in seen.mailboxes.values():
         if isinstance(mailbox, Mailbox) and mailbox.id == write.mailbox:
             return _as_item(mailbox)
@@ -284,15 +304,20 @@ def _raise_if_nothing_was_sent(answers: Sequence[Answer]) -> None:
         raise first
 
 
+_SHOWS_NOTHING = (SetClientAccess, RemoveServicePrincipal, RemoveMailboxPermission, RemoveRecipientPermission)
+
+
 def _done(write: ExchangeWrite, answer: Answer, seen: Snapshot) -> tenant.Done | tenant.Failed | tenant.Unknown:
     match answer:
         case tenant.Failed(Unreachable() as error):
             return tenant.Unknown(error.what)
+        case tenant.Failed(Missing()) if isinstance(write, RemoveServicePrincipal):
+            return tenant.Done()  # gone already
         case tenant.Failed() | tenant.Unknown():
             return answer
         case Rows(rows, warnings):
-            if isinstance(write, SetClientAccess):
-                return tenant.Done()  # Set-CASMailbox shows nothing
+            if isinstance(write, _SHOWS_NOTHING):
+                return tenant.Done()  # a warning that an entry is not there says the same
             if rows:
                 return tenant.Done(_made(write, rows[0], seen))
             if any(present(warning) for warning in warnings):
@@ -308,11 +333,10 @@ def _made(write: ExchangeWrite, row: Row, seen: Snapshot) -> Observed | None:
         case NewServicePrincipal():
             return entry(row)
         case AddMailboxPermission(trustee=trustee):
-            return replace(permission(write.mailbox, row), user=trustee.value(seen).lower())
+            return replace(permission(write.mailbox, row), user=_who(trustee, seen).lower())
         case AddRecipientPermission(trustee=trustee):
-            who = trustee if isinstance(trustee, str) else trustee.value(seen)
-            return replace(recipient_permission(write.mailbox, row), trustee=who.lower())
-        case SetClientAccess():
+            return replace(recipient_permission(write.mailbox, row), trustee=_who(trustee, seen).lower())
+        case SetClientAccess() | RemoveServicePrincipal() | RemoveMailboxPermission() | RemoveRecipientPermission():
             return None
         case _:
             assert_never(write)

@@ -34,7 +34,18 @@ from ..snapshot import (
 )
 from ..tenant import NewSecret
 from ..transport import http_date, is_loopback, trusted
-from ..writes import AddSecret, AssignRole, CreatePrincipal, GraphWrite, RemoveSecret, TagPrincipal, UpsertApplication
+from ..writes import (
+    AddSecret,
+    AssignRole,
+    CreatePrincipal,
+    DeleteApplication,
+    GraphWrite,
+    RemoveAssignment,
+    RemoveSecret,
+    RestoreApplication,
+    TagPrincipal,
+    UpsertApplication,
+)
 from . import records, refusals
 
 if TYPE_CHECKING:
@@ -194,6 +205,19 @@ class Graph:
                 builder = self._client.applications.by_application_id(write.application.value(seen)).remove_password
                 self._write("POST", builder, {"keyId": write.key_id}, write)
                 return None
+            case RemoveAssignment():
+                principal = self._client.service_principals.by_service_principal_id(write.principal.value(seen))
+                builder = principal.app_role_assignments.by_app_role_assignment_id(write.assignment)
+                self._write("DELETE", builder, None, write)
+                return None
+            case DeleteApplication():
+                builder = self._client.applications.by_application_id(write.application.value(seen))
+                self._write("DELETE", builder, None, write)
+                return None
+            case RestoreApplication():
+                builder = self._client.directory.deleted_items.by_directory_object_id(write.deleted).restore
+                self._write("POST", builder, None, write)
+                return self.application_by_object_id(write.deleted)  # the reply has no uniqueName for sure
 
     def _upsert(self, write: UpsertApplication) -> Application | None:
         """One PATCH makes or updates (201 with the application, or 204), so a lost reply cannot make two.
@@ -275,9 +299,11 @@ class Graph:
         visited.add(str(link))
 
     def _write(
-        self, method: str, builder: Any, body: dict[str, Any], write: GraphWrite, *, prefer: str = ""
+        self, method: str, builder: Any, body: dict[str, Any] | None, write: GraphWrite, *, prefer: str = ""
     ) -> _Answer:
         info = _request(method, builder, {})
+        if body is None:
+            return self._ask(info, write=type(write))
         info.headers.try_add("Content-Type", "application/json")
         if prefer:
             info.headers.try_add("Prefer", prefer)

@@ -12,7 +12,18 @@ from typing import Any
 
 from ..errors import CloudError, Conflict, Forbidden, Missing, NotYetVisible, Throttled, Unreachable
 from ..transport import http_date, no_answer, retry_after
-from ..writes import AddSecret, AssignRole, CreatePrincipal, GraphWrite, RemoveSecret, TagPrincipal, UpsertApplication
+from ..writes import (
+    AddSecret,
+    AssignRole,
+    CreatePrincipal,
+    DeleteApplication,
+    GraphWrite,
+    RemoveAssignment,
+    RemoveSecret,
+    RestoreApplication,
+    TagPrincipal,
+    UpsertApplication,
+)
 
 # The least that each write needs, as application permissions (the permission tables of the pages for each method).
 NEEDS: dict[type[GraphWrite] | None, str] = {
@@ -21,6 +32,9 @@ NEEDS: dict[type[GraphWrite] | None, str] = {
     TagPrincipal: "Application.ReadWrite.OwnedBy (Application.ReadWrite.All for an application of another's)",
     AssignRole: "AppRoleAssignment.ReadWrite.All and Application.Read.All",
     AddSecret: "Application.ReadWrite.OwnedBy (Application.ReadWrite.All for an application of another's)",
+    RemoveAssignment: "AppRoleAssignment.ReadWrite.All and Application.Read.All",
+    DeleteApplication: "Application.ReadWrite.OwnedBy (Application.ReadWrite.All for an application of another's)",
+    RestoreApplication: "Application.ReadWrite.OwnedBy (Application.ReadWrite.All for an application of another's)",
     RemoveSecret: "Application.ReadWrite.OwnedBy (Application.ReadWrite.All for an application of another's)",
     None: "Application.Read.All",
 }
@@ -91,6 +105,9 @@ _ROWS: tuple[_Row, ...] = (
     _Row((401,), "token is expired|token has expired", Throttled),
     _Row((401,), "", Forbidden, "the token was not accepted: is the application that runs exosp enabled, the cloud right?"),
     _Row((403,), "", Forbidden, _PERMIT),
+    # Who removes has read the thing, so it is gone.
+    _Row((404,), "", Missing, "it is gone already", (DeleteApplication, RemoveAssignment)),
+    _Row((404,), "", Missing, "it is in the recycle bin no more", (RestoreApplication,)),
     _Row((404,), "", NotYetVisible, _LAG),
     # Two writes to one object at once; Graph asks for a repeat.
     _Row((409,), "Directory_ConcurrencyViolation|ConcurrencyViolation", Throttled),
