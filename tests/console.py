@@ -63,7 +63,8 @@ class Console:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("AZURE_", "EXOSP_"))}
         for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
             clean.pop(name, None)
-        found = {**clean, **self.environment, **changes}
+        journals = {"XDG_STATE_HOME": str(self.folder.with_name(f"{self.folder.name}-state"))}
+        found = {**clean, **journals, **self.environment, **changes}
         return {name: value for name, value in found.items() if value is not None}
 
     def start(self, *words: str, stdin: Any = subprocess.DEVNULL, **changes: str | None) -> subprocess.Popen[str]:

@@ -18,13 +18,14 @@ from .errors import (
     Throttled,
     Unreachable,
 )
+from .journal import CHUNK, NOTHING, Chunk, History, Recorder
 from .patience import Patience
 from .plan import Change, Plan
 from .playbook import Playbook
-from .snapshot import KeyId, Observed, Snapshot
+from .snapshot import Address, KeyId, MailboxId, Observed, Snapshot
 from .steps import STEPS, Step, name, observe, plan
 from .steps.credential import live
-from .tenant import Done, Failed, NewSecret, Tenant, Unknown
+from .tenant import Answer, Done, Failed, NewSecret, Tenant, Unknown
 from .writes import (
     APPLICATION,
     AddSecret,
@@ -34,6 +35,7 @@ from .writes import (
     GraphWrite,
     NewServicePrincipal,
     RemoveSecret,
+    RemoveServicePrincipal,
     TagPrincipal,
     UpsertApplication,
     refs,
@@ -99,11 +101,12 @@ class Result:
         return any(isinstance(o, Refused) for _, o in self.outcomes) or bool(self.plan.refused)
 
 
+NO_HISTORY = History()
 ROUNDS = 3  # of planning, where what is found on the way differs from what was planned on
 
 
-def look(want: Playbook, tenant: Tenant, patience: Patience) -> tuple[Snapshot, Plan]:
-    """Observe and plan. Reads go through patience; nothing is written."""
+def look(want: Playbook, tenant: Tenant, patience: Patience, history: History = NO_HISTORY) -> tuple[Snapshot, Plan]:
+    """Observe and plan. Reads go through patience; nothing is written. ``history``: what earlier runs left behind."""
     reading = Tenant(
         tenant.tenant_id,
         patience.reading(tenant.directory),
@@ -111,6 +114,7 @@ def look(want: Playbook, tenant: Tenant, patience: Patience) -> tuple[Snapshot, 
         patience.reading(tenant.vault),
     )
     seen = observe(want, reading)
+    seen = replace(seen, lost_secrets=history.lost_secrets(seen))
     return seen, plan(want, seen)
 
 
@@ -122,9 +126,12 @@ def apply(
     tell: Tell,
     *,
     only: bool = False,
+    journal: Recorder = NOTHING,
+    history: History = NO_HISTORY,
 ) -> Result:
     """Send a plan's writes in order, then observe until the tenant shows them. ``first`` is what ``look`` returned.
-    ``only``: send nothing but the changes of ``first``, whatever is found on the way.
+    ``only``: send nothing but the changes of ``first``, whatever is found on the way. Each write is in ``journal``
+    before it is sent.
 
     Each change is compared with what its step would still do, so that nothing is sent on a premise that has gone.
     Raises NotConverged where everything was accepted and the plan is still not empty.
@@ -137,7 +144,7 @@ def apply(
     outcomes: list[tuple[Change, Outcome]] = []
     now = planned
     for _ in range(ROUNDS):
-        run = _Run(want, tenant, patience, seen, tell)
+        run = _Run(want, tenant, patience, seen, tell, journal, history)
         outcomes = [(c, o) for c, o in outcomes if not any(c.same_as(n) for n in now.changes)]
         outcomes += run.apply(now)
         seen, now = _close(run, outcomes)
@@ -168,13 +175,13 @@ def _close(run: "_Run", outcomes: Sequence[tuple[Change, Outcome]]) -> tuple[Sna
         )  # fmt: skip
 
     found = run.patience.settle(
-        lambda: look(run.want, run.tenant, run.patience),
+        lambda: look(run.want, run.tenant, run.patience, run.history),
         until=lambda found: not unseen(found),
         why="what was written does not show everywhere yet",
     )
     run.seen = found[0]
     if run.remove_stray_secrets():
-        found = look(run.want, run.tenant, run.patience)
+        found = look(run.want, run.tenant, run.patience, run.history)
     return found
 
 
@@ -185,7 +192,18 @@ def _requests(tenant: Tenant) -> dict[str, int]:
 class _Run:
     """One pass over a plan, with the snapshot as it grows."""
 
-    def __init__(self, want: Playbook, tenant: Tenant, patience: Patience, seen: Snapshot, tell: Tell) -> None:
+    def __init__(
+        self,
+        want: Playbook,
+        tenant: Tenant,
+        patience: Patience,
+        seen: Snapshot,
+        tell: Tell,
+        journal: Recorder = NOTHING,
+        history: History = NO_HISTORY,
+    ) -> None:
+        self.journal = journal
+        self.history = history
         self.want = want
         self.tenant = tenant
         self.patience = patience
@@ -229,7 +247,11 @@ class _Run:
         for change in changes:
             self._tell(Started(change))
             try:
-                found = [self._send_request(write) for write in change.writes if not isinstance(write, ExchangeWrite)]
+                found = [
+                    self._send_request(write, step=name(step))
+                    for write in change.writes
+                    if not isinstance(write, ExchangeWrite)
+                ]
                 yield change, Applied(found=any(found))
             except Forbidden as fault:
                 if name(step) == "consent":
@@ -241,13 +263,27 @@ class _Run:
 
     # Microsoft Graph: one request a write
 
-    def _send_request(self, write: GraphWrite) -> bool:
+    def _send_request(self, write: GraphWrite, step: str = "credential") -> bool:
+        """Send, between two lines of the journal; whether the write was found to stand already."""
+        if isinstance(write, AddSecret) and self.journal.run:  # by which a secret is known as this run's
+            write = replace(write, label=f"{write.label} {self.journal.run}")
+        with self.journal.chunk(step, (write,), self.seen) as chunk:
+            found = self._ask(write, chunk)
+            kept = self._kept if isinstance(write, AddSecret) else None
+            chunk.answer(write, "found" if found else "done", kept or "")
+        return found
+
+    def _ask(self, write: GraphWrite, chunk: Chunk) -> bool:
         """Send until there is an answer; whether the write was found to stand already."""
         directory, transport = self.tenant.directory, self.patience.transport
 
         def once() -> tuple[Observed | NewSecret | None, bool]:
             try:
                 return transport(directory.send, write, self.seen, idempotent=isinstance(write, _HARMLESS)), False
+            except Missing:
+                if isinstance(write, RemoveSecret):
+                    return None, True  # gone already
+                raise
             except Unreachable as fault:
                 if not fault.may_have_happened:
                     raise
@@ -270,6 +306,7 @@ class _Run:
         answer, found = self.patience.settle(once)
         if isinstance(answer, NewSecret):
             assert isinstance(write, AddSecret)
+            chunk.made(answer.secret.key_id)
             self._keep(answer, write)
         elif answer is not None:
             self.seen = self.seen.observing(answer)
@@ -350,7 +387,7 @@ class _Run:
                 answered.extend(self._already(step, pending))
                 unclear = False
             later: CloudError | None = None
-            for write, answer in self._pipelines(tuple(pending)):
+            for write, answer in self._pipelines(name(step), tuple(pending)):
                 match answer:
                     case Done(seen):
                         if seen is not None:
@@ -375,10 +412,24 @@ class _Run:
             answered.extend((change, Refused(fault)) for change in pending.values())
         yield from answered
 
-    def _pipelines(self, writes: tuple[ExchangeWrite, ...]) -> Iterator[tuple[ExchangeWrite, Done | Failed | Unknown]]:
-        exchange, seen = self.tenant.exchange, self.seen
-        answers = self.patience.transport(lambda: list(exchange.send(writes, seen)), idempotent=False) if writes else []
-        yield from answers
+    def _pipelines(
+        self, step: str, writes: tuple[ExchangeWrite, ...]
+    ) -> Iterator[tuple[ExchangeWrite, Done | Failed | Unknown]]:
+        """One pipeline after the other, each between two lines of the journal."""
+        exchange = self.tenant.exchange
+        for part in _parts(writes):
+            seen = self.seen
+
+            def send(
+                part: tuple[ExchangeWrite, ...] = part, seen: Snapshot = seen
+            ) -> list[tuple[ExchangeWrite, Answer]]:
+                return list(exchange.send(part, seen))
+
+            with self.journal.chunk(step, part, seen) as chunk:
+                answers = self.patience.transport(send, idempotent=False)
+                for write, answer in answers:
+                    _note(chunk, write, answer)
+            yield from answers
 
     def _already(self, step: Step, pending: dict[ExchangeWrite, Change]) -> list[tuple[Change, Outcome]]:
         """After an unclear answer: read the step's part again and take out what stands by now."""
@@ -386,7 +437,33 @@ class _Run:
         self.seen = step.observe(self.want, reading, self.seen)
         wanted = [c for c in step.plan(self.want, self.seen) if isinstance(c, Change)]
         there = [write for write, change in pending.items() if not any(change.same_as(c) for c in wanted)]
+        for write in there:
+            self.journal.found(write)
         return [(pending.pop(write), Applied(found=True)) for write in there]
+
+
+def _parts(writes: tuple[ExchangeWrite, ...]) -> Iterator[tuple[ExchangeWrite, ...]]:
+    """Writes that differ in nothing but their mailbox go through one pipeline; others alone."""
+    groups: dict[object, list[ExchangeWrite]] = {}
+    for write in writes:
+        if isinstance(write, NewServicePrincipal | RemoveServicePrincipal):
+            groups[write] = [write]
+        else:
+            groups.setdefault(replace(write, mailbox=MailboxId(""), address=Address("")), []).append(write)
+    for group in groups.values():
+        for start in range(0, len(group), CHUNK):
+            yield tuple(group[start : start + CHUNK])
+
+
+def _note(chunk: Chunk, write: ExchangeWrite, answer: Answer) -> None:
+    match answer:
+        case Done():
+            chunk.answer(write, "done")
+        case Unknown(why):
+            chunk.answer(write, "unknown", why)
+        case Failed(error):
+            unclear = isinstance(error, Unreachable) and error.may_have_happened
+            chunk.answer(write, "unknown" if unclear else "failed", error.what)
 
 
 _HARMLESS = (UpsertApplication, TagPrincipal, RemoveSecret)  # to send twice

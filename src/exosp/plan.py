@@ -14,7 +14,7 @@ from .errors import PlanRefused, UsageError
 from .snapshot import Snapshot
 from .writes import Write, as_json
 
-Verb = Literal["create", "update", "consent", "add", "grant", "switch"]
+Verb = Literal["create", "update", "restore", "consent", "add", "renew", "grant", "switch", "repair", "remove"]
 
 
 @dataclass(frozen=True)

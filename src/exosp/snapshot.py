@@ -165,6 +165,22 @@ class RecipientPermission:
 
 
 @dataclass(frozen=True)
+class Holdings:
+    """All that one entry of Exchange may do in the whole tenant, whatever form its rows name it in. ``mailboxes`` are
+    those that the rows are about. ``unread``: why it could not be read; then nothing is known, not even that there is
+    nothing. Group mailboxes are not looked into: no IMAP, POP or SMTP login opens one."""
+
+    mailboxes: tuple[Mailbox, ...] = ()
+    permissions: tuple[MailboxPermission, ...] = ()
+    recipient_permissions: tuple[RecipientPermission, ...] = ()
+    unread: str = ""
+
+    def address(self, mailbox: MailboxId) -> Address:
+        """For people. A recipient that is no mailbox is named by its identity."""
+        return next((box.address for box in self.mailboxes if box.id == mailbox), Address(mailbox))
+
+
+@dataclass(frozen=True)
 class ClientAccess:
     """A mailbox's protocol switches. ``smtp_auth_disabled`` None means: as the tenant has it."""
 
@@ -192,7 +208,9 @@ class Snapshot:
     resource: Resource | None = None
     assignments: tuple[RoleAssignment, ...] = ()
     credential: SavedCredential = SavedCredential("absent")
+    lost_secrets: frozenset[KeyId] = frozenset()  # that a journal shows to have been made and never saved
     entries: tuple[ExchangeEntry, ...] = ()
+    holdings: Mapping[str, Holdings] = field(default_factory=dict)  # by the identity of the entry
     mailboxes: Mapping[Address, Mailbox | NoMailbox] = field(default_factory=dict)
     permissions: tuple[MailboxPermission, ...] = ()
     recipient_permissions: tuple[RecipientPermission, ...] = ()

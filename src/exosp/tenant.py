@@ -17,6 +17,7 @@ from .snapshot import (
     ClientAccess,
     EnterpriseApplication,
     ExchangeEntry,
+    Holdings,
     Mailbox,
     MailboxId,
     MailboxPermission,
@@ -107,6 +108,10 @@ class Exchange(Protocol):
     def permissions(self, mailboxes: Sequence[Mailbox]) -> tuple[MailboxPermission, ...]: ...
 
     def recipient_permissions(self, mailboxes: Sequence[Mailbox]) -> tuple[RecipientPermission, ...]: ...
+
+    def holdings(self, entry: ExchangeEntry) -> Holdings:
+        """What one entry may do in the whole tenant. It takes one pipeline for every hundred mailboxes."""
+        ...
 
     def client_access(self, mailboxes: Sequence[Mailbox]) -> dict[MailboxId, ClientAccess]: ...
 

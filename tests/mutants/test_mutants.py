@@ -108,7 +108,7 @@ KINDER = (
            '        and row.effective_at <= at\n', "",
            ACCESS + "test_a_delayed_grant_is_no_grant_until_its_time"),
     Mutant("a protocol that is off is served", "sandbox/doors/access.py",
-           "return None if mailbox.cas[", "return None if True or mailbox.cas[",
+           "return None if exchange.honoured(", "return None if True or exchange.honoured(",
            ACCESS + "test_a_protocol_switched_off_closes_that_protocol_only"),
     Mutant("tokens are taken unsigned", "sandbox/tokens.py",
            '"verify_exp": False,', '"verify_signature": False, "verify_exp": False,',

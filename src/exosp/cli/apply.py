@@ -11,6 +11,7 @@ from .options import (
     Deadline,
     Format,
     FormatOption,
+    JournalFolder,
     NoColor,
     NoInput,
     OutsideFolder,
@@ -18,6 +19,7 @@ from .options import (
     Quiet,
     Verbose,
     Yes,
+    journals,
     seconds,
 )
 from .screen import Screen
@@ -36,6 +38,7 @@ def apply(
     yes: Yes = False,
     form: FormatOption = Format.text,
     timeout: Deadline = "15m",
+    journal: JournalFolder = None,
     cloud_file: CloudFile = None,
     allow_outside: OutsideFolder = False,
     no_input: NoInput = False,
@@ -50,6 +53,7 @@ def apply(
         with screen.progress("reading the playbook"):
             from ..converge import apply as converge
             from ..converge import look
+            from ..journal import opened
             from ..plan import must_be_as_saved
             from ..report import document, text
             from . import plans
@@ -64,16 +68,40 @@ def apply(
             run = new_run()
             screen.working("signing in")
             session = stack.enter_context(Session(want, screen, cloud_file=cloud_file, deadline=deadline))
+            kept = stack.enter_context(
+                opened(
+                    journals(journal),
+                    tenant_id=session.tenant.tenant_id,
+                    application=want.app.unique_name,
+                    command="apply",
+                    run=run,
+                )
+            )
             screen.working("reading the tenant")
-            first = look(want, session.tenant, session.patience)
+            first = look(want, session.tenant, session.patience, kept.history)
+            kept.digest = first[1].digest
             if approved is not None:
                 must_be_as_saved(approved, first[1], str(saved_plan))
+        for earlier in kept.history.unfinished:
+            screen.tell(f"Run {earlier.id} did not end. What it did was read again; this run goes on from there.\n")
         screen.tell(text.plan(first[1], screen.width))
         if not first[1].empty:
             confirm(f"\nApply to {want.tenant}?", yes=yes)
             screen.tell("")
+        for earlier, stands, lost, unknown in kept.settle(first[0]):
+            screen.tell(f"Of what run {earlier.id} left open, {stands} stand, {lost} do not, {unknown} cannot be told.")
         with screen.progress("applying", len(first[1].changes)):
-            result = converge(want, session.tenant, session.patience, first, changes(screen), only=approved is not None)
+            result = converge(
+                want,
+                session.tenant,
+                session.patience,
+                first,
+                changes(screen),
+                only=approved is not None,
+                journal=kept,
+                history=kept.history,
+            )
+        kept.end("failed" if result.failed else "done")
         link = session.consent_link(result.seen) if result.others_turn else ""
         if screen.json:
             screen.document(document.apply(result, run, session.tokens, link))

@@ -51,3 +51,23 @@ def seconds(text: str, option: str) -> float:
 
         raise UsageError(f"{text!r} is no duration", where=option, hint="write 90s, 15m or 2h")
     return found
+
+
+JournalFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--journal",
+        metavar="DIR",
+        help="Where journals lie, of what was done and what stood before. Without it, your state folder.",
+        show_default=False,
+    ),
+]
+
+
+def journals(given: Path | None) -> Path:
+    """The folder of journals: what the option says, or the user's state folder."""
+    if given is not None:
+        return given
+    from platformdirs import user_state_path
+
+    return user_state_path("exosp")

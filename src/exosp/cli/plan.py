@@ -10,11 +10,13 @@ from .options import (
     Deadline,
     Format,
     FormatOption,
+    JournalFolder,
     NoColor,
     OutsideFolder,
     PlaybookPath,
     Quiet,
     Verbose,
+    journals,
     seconds,
 )
 from .screen import Screen
@@ -30,6 +32,7 @@ def plan(
     out: Out = None,
     form: FormatOption = Format.text,
     timeout: Deadline = "15m",
+    journal: JournalFolder = None,
     cloud_file: CloudFile = None,
     allow_outside: OutsideFolder = False,
     quiet: Quiet = False,
@@ -41,6 +44,7 @@ def plan(
         deadline = seconds(timeout, "--timeout")
         with screen.progress("reading the playbook"):
             from ..converge import look
+            from ..journal import folder, history
             from ..report import document, text
             from .wiring import Session, read
 
@@ -49,7 +53,8 @@ def plan(
             screen.working("signing in")
             with Session(want, screen, cloud_file=cloud_file, deadline=deadline) as session:
                 screen.working("reading the tenant")
-                seen, found = look(want, session.tenant, session.patience)
+                left = history(folder(journals(journal), session.tenant.tenant_id, want.app.unique_name))
+                seen, found = look(want, session.tenant, session.patience, left)
         if out is not None:
             from ..plan import saved
             from . import plans

@@ -124,7 +124,8 @@ _TABLE: tuple[_Row, ...] = (
     _Row("AccessDenied|AuthorizationException|SecurityAccessDenied",
          r"access is denied|access denied|insufficient access rights|is not allowed to call", _forbidden(_ADMINS)),
     _Row("Unauthorized", r"\bunauthorized\b", _forbidden(_ADMINS, UNAUTHORIZED), whole=True),
-    _Row("TimeoutException|TransientException|ServerUnavailable", r"timed out|transient|service unavailable|\b50[234]\b",
+    # Another domain controller is taken: the same cmdlet works a moment later (michevnew/PowerShell#9).
+    _Row("TimeoutException|TransientException|ServerUnavailable|ADServerSettingsChanged", r"change in the current set of domain controllers|timed out|transient|service unavailable|\b50[234]\b",
          lambda text, cmdlet: Unreachable(text, may_have_happened=True, service=SERVICE, asked=str(cmdlet))),
 )  # fmt: skip
 

@@ -16,6 +16,7 @@ from ..snapshot import (
     AppId,
     ClientAccess,
     ExchangeEntry,
+    Holdings,
     Mailbox,
     MailboxId,
     MailboxPermission,
@@ -40,8 +41,8 @@ from ..writes import (
 from .cmdlets import CHUNK, Answer, Cmdlet, Item, Remoting, Row, Rows
 from .errors import SERVICE
 from .joining import present, several, shown, truth
-from .records import client_access, entry, mailbox_or_not, no_mailbox, permission, recipient_permission
-from .trustees import Pair, Trustees
+from .records import client_access, entry, mailbox, mailbox_or_not, no_mailbox, permission, recipient_permission
+from .trustees import Pair, Trustees, one_trustee
 
 T = TypeVar("T")
 
@@ -65,11 +66,12 @@ class Online:
         try:
             rows = self._rows(Cmdlet("Get-ServicePrincipal", {"Identity": app_id}))
         except (Missing, NotYetVisible):
+            self._trustees.asked(app_id, ())
             return ()
         except Conflict:  # two entries claim it: both are wanted
             rows = self._rows(Cmdlet("Get-ServicePrincipal"))
         found = tuple(entry(row) for row in rows if shown(row, "AppId").lower() == app_id.lower())
-        self._trustees.asked(found)
+        self._trustees.asked(app_id, found)
         return found
 
     def mailboxes(self, addresses: Sequence[Address]) -> dict[Address, Mailbox | NoMailbox]:
@@ -105,6 +107,31 @@ class Online:
         named = self._named(cmdlet, "Trustee", mailboxes, [(row.mailbox, row.trustee) for row in found])
         return tuple(dict.fromkeys(replace(row, trustee=named[row.mailbox, row.trustee]) for row in found))
 
+    def holdings(self, entry: ExchangeEntry) -> Holdings:
+        """What one entry may do anywhere. Both cmdlets are asked with their own filter; an answer that names more than
+        one trustee, or one that cannot be this entry, shows that the filter was not honoured, and is not believed."""
+        boxes = [mailbox(row) for row in self._rows(Cmdlet("Get-Mailbox", _ALL))]
+        boxes = [box for box in boxes if box.id and box.kind != "group"]
+        who = {"User": entry.object_id}
+        cmdlet = Cmdlet("Get-MailboxPermission", _ALL | who, over="Identity")
+        rights = [permission(box.id, row) for box, rows in self._each(cmdlet, boxes) for row in rows]
+        by_form = {form: box for box in boxes for form in box.forms}
+        send_as = []
+        for row in self._rows(Cmdlet("Get-RecipientPermission", {**_ALL, "Trustee": entry.object_id})):
+            if "sendas" in {right.lower() for right in several(row, "AccessRights")}:
+                box = by_form.get(shown(row, "Identity").lower())
+                send_as.append(recipient_permission(box.id if box else MailboxId(shown(row, "Identity")), row))
+        for named in ({row.user for row in rights}, {row.trustee for row in send_as}):
+            if not one_trustee(entry, named):
+                return Holdings(unread="Exchange answered with rows of others when asked for this entry's alone")
+        mine = entry.object_id.lower()
+        held = {row.mailbox for row in (*rights, *send_as)}
+        return Holdings(
+            mailboxes=tuple(box for box in boxes if box.id in held),
+            permissions=tuple(dict.fromkeys(replace(row, user=mine) for row in rights if not row.inherited)),
+            recipient_permissions=tuple(dict.fromkeys(replace(row, trustee=mine) for row in send_as)),
+        )
+
     def client_access(self, mailboxes: Sequence[Mailbox]) -> dict[MailboxId, ClientAccess]:
         cmdlet = Cmdlet("Get-CASMailbox", _ALL, over="Identity")
         found = {}
@@ -134,9 +161,10 @@ class Online:
 
         Raises Throttled or Unreachable only where nothing was sent at all. Later on, what was not sent is Unknown."""
         answered = False
+        known = _known(seen)
         for cmdlet, group in _grouped(writes, seen):
             for part in _parts(group):
-                items = [_item(write, seen) for write in part] if cmdlet.over else []
+                items = [_item(write, known) for write in part] if cmdlet.over else []
                 answers = self._run(cmdlet, items)
                 if not answered:
                     _raise_if_nothing_was_sent(answers)
@@ -278,11 +306,16 @@ def _grouped(writes: Sequence[ExchangeWrite], seen: Snapshot) -> Iterator[tuple[
     yield from groups.values()
 
 
-def _item(write: ExchangeWrite, seen: Snapshot) -> Item:
+def _known(seen: Snapshot) -> dict[MailboxId, Mailbox]:
+    """Every mailbox that was read, by its id."""
+    held = [box for holdings in seen.holdings.values() for box in holdings.mailboxes]
+    return {box.id: box for box in (*held, *seen.mailboxes.values()) if isinstance(box, Mailbox)}
+
+
+def _item(write: ExchangeWrite, known: dict[MailboxId, Mailbox]) -> Item:
     assert not isinstance(write, NewServicePrincipal | RemoveServicePrincipal)
-    for mailbox in seen.mailboxes.values():
-        if isinstance(mailbox, Mailbox) and mailbox.id == write.mailbox:
-            return _as_item(mailbox)
+    if write.mailbox in known:
+        return _as_item(known[write.mailbox])
     return Item(write.mailbox, frozenset({write.mailbox.lower(), write.address.lower()}))
 
 

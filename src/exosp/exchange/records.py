@@ -57,16 +57,16 @@ def mailbox_or_not(address: Address, answer: Answer) -> Mailbox | NoMailbox | No
     """None where Get-Mailbox knows nothing of the address."""
     match answer:
         case Rows(rows):
-            found = {mailbox.id.lower(): mailbox for mailbox in map(_mailbox, rows)}
+            found = {box.id.lower(): box for box in map(mailbox, rows)}
             if len(found) > 1:
-                names = ", ".join(sorted(mailbox.address for mailbox in found.values()))
+                names = ", ".join(sorted(box.address for box in found.values()))
                 return NoMailbox(address, "ambiguous", f"it belongs to {names}")
-            mailbox = next(iter(found.values()), None)
-            if mailbox is not None and not mailbox.id:
+            one = next(iter(found.values()), None)
+            if one is not None and not one.id:
                 return NoMailbox(address, "unreadable", "its row shows no ExternalDirectoryObjectId")
-            if mailbox is not None and mailbox.kind == "group":
+            if one is not None and one.kind == "group":
                 return NoMailbox(address, "group")
-            return mailbox
+            return one
         case tenant.Failed(Missing() | NotYetVisible()):
             return None
         case tenant.Failed(Conflict() as error):
@@ -79,7 +79,7 @@ def mailbox_or_not(address: Address, answer: Answer) -> Mailbox | NoMailbox | No
             assert_never(answer)
 
 
-def _mailbox(row: Row) -> Mailbox:
+def mailbox(row: Row) -> Mailbox:
     kind = shown(row, "RecipientTypeDetails").lower()
     return Mailbox(
         id=MailboxId(shown(row, "ExternalDirectoryObjectId")),
@@ -114,9 +114,9 @@ def no_mailbox(address: Address, cmdlet: Cmdlet, answer: Answer) -> NoMailbox | 
     return NoMailbox(address, "absent", f"it is a {kind}" if kind else "")
 
 
-def permission(mailbox: MailboxId, row: Row) -> MailboxPermission:
+def permission(box: MailboxId, row: Row) -> MailboxPermission:
     return MailboxPermission(
-        mailbox=mailbox,
+        mailbox=box,
         user=shown(row, "User").strip().lower(),
         rights=several(row, "AccessRights"),
         deny=truth(row, "Deny") or False,
@@ -124,16 +124,16 @@ def permission(mailbox: MailboxId, row: Row) -> MailboxPermission:
     )
 
 
-def recipient_permission(mailbox: MailboxId, row: Row) -> RecipientPermission:
+def recipient_permission(box: MailboxId, row: Row) -> RecipientPermission:
     deny = shown(row, "AccessControlType").lower() == "deny" or truth(row, "Deny") or False
-    return RecipientPermission(mailbox, shown(row, "Trustee").strip().lower(), deny)
+    return RecipientPermission(box, shown(row, "Trustee").strip().lower(), deny)
 
 
-def client_access(mailbox: Mailbox, row: Row) -> ClientAccess:
+def client_access(box: Mailbox, row: Row) -> ClientAccess:
     imap, pop = truth(row, "ImapEnabled"), truth(row, "PopEnabled")
     if imap is None or pop is None:
         raise CloudError(
-            f"Get-CASMailbox does not show whether IMAP and POP are on for {mailbox.address}",
+            f"Get-CASMailbox does not show whether IMAP and POP are on for {box.address}",
             service=SERVICE, asked="Get-CASMailbox",
         )  # fmt: skip
-    return ClientAccess(mailbox.id, imap, pop, truth(row, "SmtpClientAuthenticationDisabled"))
+    return ClientAccess(box.id, imap, pop, truth(row, "SmtpClientAuthenticationDisabled"))

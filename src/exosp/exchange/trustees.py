@@ -10,11 +10,18 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ..snapshot import ClaimedObjectId, ExchangeEntry, MailboxId
+from ..snapshot import AppId, ClaimedObjectId, ExchangeEntry, MailboxId
 
 Pair = tuple[MailboxId, str]  # a mailbox and the user a row shows, lower case
 
 _SID = re.compile(r"s-1-5-21-[0-9-]+")
+
+
+def one_trustee(entry: ExchangeEntry, named: set[str]) -> bool:
+    """Whether all these users, lower case, of rows filtered for an entry, can be that entry."""
+    if len(named) > 1:
+        return False
+    return all(user in entry.forms or user == entry.name.lower() or _SID.fullmatch(user) for user in named)
 
 
 @dataclass(frozen=True)
@@ -35,8 +42,10 @@ class Trustees:
         self._sids: dict[tuple[ClaimedObjectId, str], bool] = {}
         self._ours: dict[Pair, ClaimedObjectId] = {}
 
-    def asked(self, entries: Iterable[ExchangeEntry]) -> None:
-        self._entries |= {entry.object_id: entry for entry in entries}
+    def asked(self, app_id: AppId, entries: Iterable[ExchangeEntry]) -> None:
+        """``entries``: all that this application has now."""
+        others = {id_: entry for id_, entry in self._entries.items() if entry.app_id.lower() != app_id.lower()}
+        self._entries = others | {entry.object_id: entry for entry in entries}
 
     def questions(self, pairs: Sequence[Pair]) -> Iterator[Question]:
         """What must be asked before these rows can be named."""

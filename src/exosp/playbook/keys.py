@@ -24,7 +24,7 @@ NEEDED, OPTIONAL = True, False
 LEVELS: dict[str, dict[str, bool]] = {
     "": {
         "exosp": NEEDED, "tenant": NEEDED, "cloud": OPTIONAL, "app": NEEDED, "protocols": OPTIONAL,
-        "mailboxes": NEEDED, "exchange": OPTIONAL,
+        "mailboxes": NEEDED, "exchange": OPTIONAL, "prune": OPTIONAL,
     },
     "app": {"key": NEEDED, "name": NEEDED, "credential": NEEDED},
     "app.credential": {"type": NEEDED, "valid_for": NEEDED, "save_to": NEEDED},

@@ -39,9 +39,19 @@ class Reader(Keys):
         protocols = self._protocols("protocols", keys["protocols"][1]) if "protocols" in keys else PROTOCOLS
         boxes = self._boxes(keys["mailboxes"], protocols) if "mailboxes" in keys else ()
         exchange = self._exchange(*keys["exchange"]) if "exchange" in keys else Reach()
+        prune = self._truth("prune", *keys["prune"]) if "prune" in keys else False
         if self.faults or tenant is None or app is None:
             return None
-        return Playbook(self.path, tenant, cloud or "global", app, protocols, boxes, exchange)
+        return Playbook(self.path, tenant, cloud or "global", app, protocols, boxes, exchange, prune)
+
+    def _truth(self, field: str, key: Scalar, node: Node) -> bool:
+        """true or false, as YAML writes them: any other word could be meant either way."""
+        filled = self.filled(field, key, node)
+        if isinstance(filled, Scalar) and filled.text in ("true", "false") and filled.kind == "truth":
+            return filled.text == "true"
+        if filled is not None:
+            self.fault(filled.start, f"`{field}` is true or false", f"{field}: true")
+        return False
 
     def _version(self, held: tuple[Scalar, Node] | None) -> None:
         if held is None:

@@ -95,6 +95,7 @@ class Playbook:
     protocols: tuple[Protocol, ...]
     boxes: tuple[Box, ...]
     exchange: Reach
+    prune: bool = False  # take away what the application may do and the playbook does not list
 
     def needed(self) -> tuple[Protocol, ...]:
         """The protocols that any mailbox uses, in the order imap, pop, smtp."""

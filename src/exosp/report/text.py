@@ -17,7 +17,10 @@ from .plain import plain
 WIDTH = 100
 SHOWN = 20  # changes of one step in full; the rest are counted, and stand in the JSON document
 
-SIGN = {"create": "+", "add": "+", "grant": "+", "consent": "+", "update": "~", "switch": "~"}
+SIGN = {
+    "create": "+", "restore": "+", "add": "+", "grant": "+", "consent": "+",
+    "update": "~", "renew": "~", "switch": "~", "repair": "~", "remove": "-",
+}  # fmt: skip
 COLUMN = max(len(name(step)) for step in STEPS) + 2
 
 

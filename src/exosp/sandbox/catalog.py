@@ -236,6 +236,7 @@ def install(directory: Directory, role_ids: RoleIds | None = None) -> None:
         properties = principal_properties(app_id, name, MICROSOFT_SERVICES) | {
             "signInAudience": "AzureADMultipleOrgs", "servicePrincipalNames": [app_id, *names],
             "appRoles": _app_roles(roles, kind), "oauth2PermissionScopes": _scopes(scopes, kind),
+            "appRoleAssignmentRequired": app_id == EXCHANGE_ONLINE and bool(directory.faults["assignment-required"]),
         }  # fmt: skip
         directory.service_principals[properties["id"]] = Entity(properties, directory.clock.now())
 

@@ -45,6 +45,8 @@ class Entity:
     listed_at: float = 0.0
     usable_at: float = 0.0
     synced_at: float = 0.0  # when Exchange has heard of it
+    flap: float = 0.0  # sandbox seconds for which reads flap once it was seen
+    seen_at: float | None = None  # when a read first saw it, where reads flap
     owners: set[str] = field(default_factory=set)
     secrets: dict[str, str] = field(default_factory=dict)  # keyId -> digest
     secret_usable_at: dict[str, float] = field(default_factory=dict)  # keyId -> sandbox time

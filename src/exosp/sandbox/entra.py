@@ -6,7 +6,7 @@ Sources: learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-gran
 
 Not imitated: device codes, on-behalf-of, people's passwords (a grant for a person is refused as with a wrong password or a
 spoilt code), the v1 token endpoint (its metadata is served), browser pages, federated credentials (refused as AADSTS700211),
-Conditional Access, refused replays of an assertion (``jti`` is only required; Entra lets an assertion be used again).
+Conditional Access but for one block of everybody (a knob), refused replays of an assertion (``jti`` is only required; Entra lets an assertion be used again).
 Introspection is no part of Entra: it stands in for the validation inside Exchange's own doors, and is open on loopback.
 """
 
@@ -137,6 +137,8 @@ class _Login:
             if status == 401 and "Authorization" in request.headers
             else {}
         )
+        if status == 429:
+            headers["Retry-After"] = str(max(1, int(self.tenant.faults["retry-after"])))
         return web.json_response(body, status=status, headers=headers)
 
     # ---- discovery ----
@@ -208,6 +210,10 @@ class _Login:
         form = await _form(request)
         grant = form.get("grant_type", "")
         self.tenant.count("token", grant or "(none)")
+        if self.tenant.faults.strikes("token-throttle"):
+            raise EntraFault(90055)
+        if self.tenant.faults.strikes("token-unavailable"):
+            raise EntraFault(90033)
         name = request.match_info["tenant"]
         if name.lower() not in ("common", "organizations", "consumers"):
             self._authority(name)
@@ -265,10 +271,15 @@ class _Login:
         shown = str(principal.properties["displayName"])
         if not principal.properties["accountEnabled"] or (application and application.properties.get("isDisabled")):
             raise EntraFault(7000112, client=client, name=shown)
+        if tenant.faults["conditional-access-block"] and client.lower() != tenant.admin_app_id:
+            tenant.faults.note("conditional-access-block")
+            raise EntraFault(53003)
         audience, resource = self._resource(form["scope"])
         roles = directory.roles(principal.id, str(resource.properties["appId"]), now)
         if resource.properties["appRoleAssignmentRequired"] and not roles:
-            raise EntraFault(501051, client=client, name=shown, resource=str(resource.properties["appId"]))
+            tenant.faults.note("assignment-required")
+            code = 50105 if tenant.faults["assignment-required"] == 2 else 501051
+            raise EntraFault(code, client=client, name=shown, resource=str(resource.properties["appId"]))
         if any(
             row.properties["principalId"] == principal.id and row.usable_at > now
             for row in directory.app_role_assignments.values()

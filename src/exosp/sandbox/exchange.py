@@ -33,6 +33,7 @@ class Mailbox:
     or the UPN of the person that the row stands for, whatever ``User`` shows. ``recipient_permissions`` likewise.
     A service principal's row has the extra keys ``_sid`` and ``_entra`` (Entra held it when the row was made).
     ``kind``: UserMailbox, SharedMailbox, GroupMailbox, MailUser; ``soft_deleted`` ones answer only to -SoftDeletedMailbox.
+    ``former``: switches that logins are still judged by, each until a sandbox time.
     ``messages``: newest last, each {"uid": int, "raw": bytes}.
     """
 
@@ -43,6 +44,7 @@ class Mailbox:
     permissions: list[Row] = field(default_factory=list)
     recipient_permissions: list[Row] = field(default_factory=list)
     messages: list[dict[str, Any]] = field(default_factory=list)
+    former: dict[str, tuple[Any, float]] = field(default_factory=dict)
     last_uid: int = 0  # the highest uid ever given or expunged; none is used again (RFC 3501 §2.3.1.1)
 
     def names(self) -> set[str]:
@@ -93,6 +95,19 @@ class Exchange:
     def mailbox(self, identity: str) -> Mailbox | None:
         """A live recipient by any name that -Identity takes."""
         return next(iter(self.recipients(identity)), None)
+
+    def switch(self, mailbox: Mailbox, changes: dict[str, Any]) -> None:
+        """Set client access switches: shown at once, honoured when the protocol-switch-lag is over."""
+        now = self.clock.now()
+        for name, value in changes.items():
+            lag = self.faults.draw("protocol-switch-lag")
+            mailbox.former[name] = (self.honoured(mailbox, name), now + lag)
+            mailbox.cas[name] = value
+
+    def honoured(self, mailbox: Mailbox, name: str) -> Any:
+        """A switch as logins are judged by it at this moment."""
+        value, until = mailbox.former.get(name, (None, 0.0))
+        return value if until > self.clock.now() else mailbox.cas[name]
 
     def by_address(self, address: str) -> Mailbox | None:
         """A live mailbox by an address a mail client may give."""

@@ -1,8 +1,13 @@
 """Every way in which the sandbox is unkind, as one named knob each, with its meaning and its source.
 
-A knob is a number. Durations are sandbox seconds and are drawn per object between half and the whole of the knob,
-from the tenant's own seeded generator, so that two objects made together do not become visible together.
-Counts say how many times a thing happens in a tenant's life. Which request is hit is drawn from the seed too.
+A knob is a number. Durations are sandbox seconds and are drawn per object between half and the whole of the knob, so that
+two objects made together do not become visible together. Counts say how many times a thing happens in a tenant's life; a
+count of 0.4 happens once in four lives of ten. Which request is hit is drawn from the seed too. Choices pick a form.
+
+Each knob draws from a generator of its own, seeded with its name: what one knob draws moves no other's, so that two
+requests that race each other change a life as little as can be.
+Tenant policies and sources that disagree are choices, and off or the newer form in ``default``: they are a tenant's
+configuration, no faults.
 """
 
 import random
@@ -19,6 +24,7 @@ class Knob:
     slow: float
     meaning: str
     source: str
+    spread: int = 6  # of a count: the most occasions that lie between two strikes
 
 
 KNOBS: tuple[Knob, ...] = (
@@ -31,6 +37,13 @@ KNOBS: tuple[Knob, ...] = (
     Knob("backing-application-lag", "seconds", 0, 2, 60,
          "POST /servicePrincipals for a new application answers 400 NoBackingApplicationObject",
          "vault-plugin-secrets-azure#8"),
+    Knob("backing-application-form", "choice", 0, 0.4, 0.4,
+         "the share of those answers that come in the other form: 403 Authorization_RequestDenied to a caller with "
+         "Application.ReadWrite.All, 400 to one with Application.ReadWrite.OwnedBy alone, who gets the 403 otherwise",
+         "terraform-provider-azuread#611; manicminer/hamilton#109"),
+    Knob("read-flap", "seconds", 0, 3, 60,
+         "for so long after a new object was first seen, four reads in ten, by id or in a list, do not see it again",
+         "msgraph-sdk-dotnet#3108; terraform-provider-azuread waits for several good reads in a row"),
     Knob("assignment-lag", "seconds", 0, 3, 300,
          "appRoleAssignedTo answers 400 'Not a valid reference update.' for a new service principal",
          "msgraph-bicep-types#193"),
@@ -46,6 +59,9 @@ KNOBS: tuple[Knob, ...] = (
     Knob("grant-lag", "seconds", 0, 8, 5400,
          "a new mailbox permission shows in Get-MailboxPermission but logins do not honour it",
          "application-rbac article: 30 minutes to 2 hours; field reports: minutes to 90 minutes"),
+    Knob("protocol-switch-lag", "seconds", 0, 5, 3600,
+         "a switch set by Set-CASMailbox shows at once but logins are judged by the former one",
+         "field practice: minutes to an hour"),
     Knob("page-size", "count", 100, 3, 3,
          "objects in a page of a Graph list",
          "Graph paging: a server may return fewer than $top"),
@@ -58,6 +74,60 @@ KNOBS: tuple[Knob, ...] = (
     Knob("graph-lost-reply", "count", 0, 1, 3,
          "Graph writes that happen and are then answered 504",
          "terraform-provider-azuread and azure-sdk reports of writes that took place"),
+    Knob("graph-throttle-bare", "count", 0, 0.4, 2,
+         "Graph requests answered 429 without Retry-After",
+         "learn.microsoft.com/graph/throttling: back off exponentially where the header is missing", 12),
+    Knob("graph-unavailable", "count", 0, 0.4, 2,
+         "Graph requests answered 503 with Retry-After instead of being served",
+         "learn.microsoft.com/graph/errors", 12),
+    Knob("graph-lost-503", "count", 0, 0.4, 2,
+         "Graph writes that happen and are then answered 503 without Retry-After",
+         "terraform-provider-azuread and azure-sdk reports of writes that took place"),
+    Knob("graph-drop", "count", 0, 0.4, 2,
+         "Graph requests that are served and whose connection is closed without an answer",
+         "what any network does; httpx: RemoteProtocolError", 12),
+    Knob("graph-truncated", "count", 0, 0.4, 2,
+         "Graph answers that end in their middle",
+         "what any network does; httpx: RemoteProtocolError, incomplete body", 12),
+    Knob("batch-throttle", "count", 0, 1, 3,
+         "items of a $batch answered 429 with Retry-After while the others are served",
+         "learn.microsoft.com/graph/throttling: throttling and batching", 10),
+    Knob("token-throttle", "count", 0, 0.4, 2,
+         "token requests answered 429 with Retry-After, AADSTS90055",
+         "learn.microsoft.com/entra/identity-platform/reference-error-codes"),
+    Knob("token-unavailable", "count", 0, 0.4, 2,
+         "token requests answered 503, AADSTS90033",
+         "learn.microsoft.com/entra/identity-platform/reference-error-codes"),
+    Knob("remoting-throttle", "count", 0, 0.4, 2,
+         "remoting requests answered HTTP 429 with Retry-After by what stands before the host",
+         "Exchange Online throttles with 429 and Retry-After (cisagov/ScubaGear, EXORestHelper)", 60),
+    Knob("remoting-throttle-bare", "count", 0, 0.4, 2,
+         "remoting requests answered HTTP 429 without Retry-After",
+         "as remoting-throttle", 60),
+    Knob("remoting-busy", "count", 0, 0.4, 2,
+         "pipelines refused by WSMan fault 2150859174: the user's quota of operations is used up",
+         "MS-WSMV; wsmerror.h ERROR_WSMAN_QUOTA_MAX_OPERATIONS", 24),
+    Knob("remoting-drop-before", "count", 0, 0.4, 2,
+         "remoting requests whose connection is closed before the host has read them",
+         "what any network does; pypsrp: requests ConnectionError", 60),
+    Knob("remoting-drop-after", "count", 0, 0.4, 2,
+         "pipelines that run, and whose connection is closed instead of their output being sent",
+         "what any network does; pypsrp: requests ConnectionError", 24),
+    Knob("remoting-truncated", "count", 0, 0.4, 2,
+         "pipelines that run, and whose output's envelope ends in its middle",
+         "what any network does; pypsrp: ChunkedEncodingError", 24),
+    Knob("remoting-html", "count", 0, 0.4, 2,
+         "remoting requests answered 200 with a page of HTML by what stands before the host",
+         "proxies and load balancers; pypsrp: ParseError", 60),
+    Knob("shell-vanished", "count", 0, 0.4, 2,
+         "shells that are gone, with whatever ran in them: WSMan fault 2150858843",
+         "MS-WSMV; recordings of real servers in jborean93/pypsrp", 48),
+    Knob("item-transient", "count", 0, 0.7, 3,
+         "items that Exchange refuses for a moment: ADServerSettingsChangedException, nothing done",
+         "michevnew/PowerShell#9", 40),
+    Knob("late-errors", "choice", 0, 10, 10,
+         "an error of an input item comes while up to so many later items are processed, under the later item's number",
+         "the module's proxies send input in tens (module source)"),
     Knob("object-id-check", "choice", 1, 1, 1,
          "1: New-ServicePrincipal refuses an ObjectId that is no enterprise application; 0: it accepts anything and only logins fail",
          "application-rbac article 2025-11-25 against michev.info 4027: sources disagree"),
@@ -73,6 +143,28 @@ KNOBS: tuple[Knob, ...] = (
     Knob("send-as-trustee", "choice", 0, 0, 0,
          "whose SendAs lets a message carry another mailbox's address: 0 the app's or the login mailbox's, 1 the login mailbox's only, 2 the app's only",
          "vendor page's note of 2024-08-30 against notifuse#250: sources disagree"),
+    Knob("login-name", "choice", 0, 0, 0,
+         "which name opens a mailbox: 0 any of its addresses; 1 the UPN only, another is 'authenticated but not connected'",
+         "a single field report against field practice: sources disagree"),
+    Knob("policy-no-secrets", "choice", 0, 0, 0,
+         "1: the tenant's app management policy forbids new secrets, CredentialTypeNotAllowedAsPerAppPolicy",
+         "learn.microsoft.com/graph/api/resources/tenantappmanagementpolicy"),
+    Knob("policy-secret-days", "choice", 0, 0, 0,
+         "the days that the policy lets a new secret last, CredentialInvalidLifetimeAsPerAppPolicy beyond; 0: any",
+         "learn.microsoft.com/graph/api/resources/tenantappmanagementpolicy; CIPP-API#1970"),
+    Knob("conditional-access-block", "choice", 0, 0, 0,
+         "1: a policy for workload identities blocks every application but the provisioning one, AADSTS53003",
+         "learn.microsoft.com/entra/identity/conditional-access/workload-identity"),
+    Knob("principal-disabled", "choice", 0, 0, 0,
+         "1: new enterprise applications come with accountEnabled false and are refused with AADSTS7000112",
+         "learn.microsoft.com/entra/identity-platform/reference-error-codes"),
+    Knob("assignment-required", "choice", 0, 0, 0,
+         "Exchange Online takes assigned applications only; one without a role is refused with 1: AADSTS501051, "
+         "2: AADSTS50105; read when the tenant is made",
+         "learn.microsoft.com/entra/identity-platform/reference-error-codes"),
+    Knob("dehydrated", "choice", 0, 0, 0,
+         "1: IsDehydrated; new scopes and role assignments are refused until Enable-OrganizationCustomization has run",
+         "learn.microsoft.com/powershell/module/exchangepowershell/enable-organizationcustomization"),
     Knob("role-ids", "choice", 0, 0, 0,
          "the app role ids of Exchange and Graph: 0 worldwide, 1 GCC High, 2 random; read when the tenant is made",
          "ScubaGear f16241f5: clouds differ"),
@@ -91,7 +183,8 @@ class Faults:
 
     def __init__(self, preset: str = "default", seed: int = 0) -> None:
         self._values = {knob.name: float(getattr(knob, preset)) for knob in KNOBS}
-        self._random = random.Random(f"faults-{seed}")  # noqa: S311 - a seeded emulator, not a secret
+        self._seed = seed
+        self._generators: dict[str, random.Random] = {}
         self.fired: dict[str, int] = {}
         self._pending: dict[str, list[int]] = {}
 
@@ -125,22 +218,26 @@ class Faults:
     def __getitem__(self, name: str) -> float:
         return self._values[name]
 
+    def generator(self, name: str) -> random.Random:
+        """A knob's own source of chance."""
+        if name not in self._generators:
+            self._generators[name] = random.Random(f"{name}-{self._seed}")  # noqa: S311 - a seeded emulator, no secret
+        return self._generators[name]
+
     def draw(self, name: str) -> float:
         """A delay in sandbox seconds for one new object, between half and the whole of the knob."""
         limit = self._values[name]
-        return limit * self._random.uniform(0.5, 1.0) if limit else 0.0
+        return limit * self.generator(name).uniform(0.5, 1.0) if limit else 0.0
 
-    def strikes(self, name: str, spread: int = 6) -> bool:
-        """Is it this occasion's turn? The knob says how often in a tenant's life; the seed says which occasions.
+    def chance(self, name: str, share: float | None = None) -> bool:
+        """One toss: yes in ``share`` of all cases; the knob's value where none is given. Notes nothing."""
+        share = self._values[name] if share is None else share
+        return share > 0 and self.generator(name).random() < share
 
-        Occasions are counted per knob; ``spread`` is how many occasions lie between two strikes at the most.
-        """
+    def strikes(self, name: str) -> bool:
+        """Is it this occasion's turn? The knob says how often in a tenant's life; the seed says which occasions."""
         if name not in self._pending:
-            turns, turn = [], 0
-            for _ in range(int(self._values[name])):
-                turn += self._random.randint(1, spread)
-                turns.append(turn)
-            self._pending[name] = turns
+            self._pending[name] = self._turns(name)
         turns = self._pending[name]
         if not turns:
             return False
@@ -150,6 +247,16 @@ class Faults:
         turns.pop(0)
         self.note(name)
         return True
+
+    def _turns(self, name: str) -> list[int]:
+        """The occasions at which a count strikes, in order, counted from 1."""
+        times = int(self._values[name])
+        times += self.chance(name, self._values[name] - times)
+        turns, turn = [], 0
+        for _ in range(times):
+            turn += self.generator(name).randint(1, _BY_NAME[name].spread)
+            turns.append(turn)
+        return turns
 
     def note(self, name: str) -> None:
         """Count that a knob has shown itself."""

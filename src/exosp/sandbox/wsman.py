@@ -18,7 +18,7 @@ from xml.sax.saxutils import escape
 
 from aiohttp import web
 
-from . import psrp, soap, winrs
+from . import hangup, psrp, soap, winrs
 from .cmdlets.engine import Engine
 from .shells import Shell
 from .soap import RSP, Fault, Request
@@ -43,7 +43,7 @@ def build(tenant: Tenant, paths: Sequence[str] = ("/wsman",)) -> web.Application
     host = _Host(tenant)
     known = {path.rstrip("/").lower() for path in paths}
 
-    async def serve(request: web.Request) -> web.Response:
+    async def serve(request: web.Request) -> web.StreamResponse:
         if request.path.rstrip("/").lower() not in known:
             return web.Response(status=404)
         if request.method != "POST":
@@ -55,8 +55,14 @@ def build(tenant: Tenant, paths: Sequence[str] = ("/wsman",)) -> web.Application
         anonymous = request.headers.get("WSMANIDENTIFY", "").lower() == "unauthenticated"
         if not anonymous and not _authenticated(tenant, request.headers.get("Authorization", "")):
             return web.Response(status=401, headers={"WWW-Authenticate": REALM})
+        trouble = "" if anonymous else host.trouble(body)
+        if trouble in _INSTEAD:
+            return _INSTEAD[trouble](tenant, request)
         status, answer = await host.answer(body, only_identify=anonymous)
-        return web.Response(status=status, body=answer, content_type=_CONTENT_TYPE, charset="UTF-8")
+        response = web.Response(status=status, body=answer, content_type=_CONTENT_TYPE, charset="UTF-8")
+        if trouble == "remoting-drop-after":
+            return hangup.silent(request)
+        return await hangup.halfway(request, response) if trouble == "remoting-truncated" else response
 
     async def stop(app: web.Application) -> None:
         host.close()
@@ -65,6 +71,28 @@ def build(tenant: Tenant, paths: Sequence[str] = ("/wsman",)) -> web.Application
     app.router.add_route("*", "/{path:.*}", serve)
     app.on_shutdown.append(stop)
     return app
+
+
+def _throttled(tenant: Tenant, request: web.Request) -> web.Response:
+    wait = str(max(1, int(tenant.faults["retry-after"])))
+    return web.Response(status=429, text="Too many requests.", headers={"Retry-After": wait})
+
+
+_PAGE = "<html><head><title>Sign in</title></head><body><p>Welcome<br>This page is emulated.</body></html>"
+
+# Troubles that keep a request from the host, and what answers in its place.
+_INSTEAD: dict[str, Callable[[Tenant, web.Request], web.Response]] = {
+    "remoting-throttle": _throttled,
+    "remoting-throttle-bare": lambda tenant, request: web.Response(status=429, text="Too many requests."),
+    "remoting-drop-before": lambda tenant, request: hangup.silent(request),
+    "remoting-html": lambda tenant, request: web.Response(text=_PAGE, content_type="text/html"),
+}
+_CARRYING = (
+    f"{TRANSFER}Create<".encode(),
+    f"{RSP}/Command<".encode(),
+    f"{RSP}/Send<".encode(),
+    f"{RSP}/Receive<".encode(),
+)
 
 
 def _authenticated(tenant: Tenant, header: str) -> bool:
@@ -110,6 +138,20 @@ class _Host:
             shell.cut.set()
             shell.close()
         self._shells.clear()
+
+    def trouble(self, body: bytes) -> str:
+        """The knob that strikes this request on its way, or nothing. Requests that clean up are let be."""
+        faults = self._tenant.faults
+        if not any(action in body for action in _CARRYING):
+            return ""
+        for name in _INSTEAD:
+            if faults.strikes(name):
+                return name
+        output = f"{RSP}/Receive<".encode() in body and b"CommandId=" in body
+        for name in ("remoting-drop-after", "remoting-truncated") if output else ():
+            if faults.strikes(name):
+                return name
+        return ""
 
     async def answer(self, body: bytes, *, only_identify: bool) -> Reply:
         """HTTP status and envelope for one request."""
@@ -211,7 +253,10 @@ class _Host:
 
     async def _command(self, request: Request) -> str:
         shell, line = self._shell(request), request.part("CommandLine")
+        self._vanish(shell)
         if sum(other.operations() for other in self._shells.values()) >= MAX_OPERATIONS:
+            raise Fault("max-operations")
+        if self._tenant.faults.strikes("remoting-busy"):
             raise Fault("max-operations")
         arguments = [element.text or "" for element in line.iterfind(f"{{{RSP}}}Arguments")]
         command_id = shell.command(line.get("CommandId", ""), line.findtext(f"{{{RSP}}}Command") or "", arguments)
@@ -235,6 +280,8 @@ class _Host:
         if strange:
             raise Fault("no-stream", f"There is no {strange[0][:40]!r}.")
         command_id = desired.get("CommandId", "")
+        if command_id:
+            self._vanish(shell)
         # The shell may be disconnected or deleted while the poll waits.
         take = asyncio.ensure_future(shell.outbox(command_id).take(request.timeout, request.envelope - soap.HEAD))
         cut = asyncio.ensure_future(shell.cut.wait())
@@ -281,6 +328,14 @@ class _Host:
         if connected and not shell.connected:
             raise Fault("disconnected")
         return shell
+
+    def _vanish(self, shell: Shell) -> None:
+        """Lose the shell, if it is its turn: what runs in it ends where it is. Raises Fault then."""
+        if self._tenant.faults.strikes("shell-vanished"):
+            del self._shells[shell.id.upper()]
+            shell.cut.set()
+            shell.close()
+            raise Fault("no-shell")
 
     def _described(self, shell: Shell) -> str:
         state = "Connected" if shell.connected else "Disconnected"

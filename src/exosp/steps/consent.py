@@ -11,7 +11,7 @@ from ..plan import Change, Drift, Refusal
 from ..playbook import Playbook
 from ..snapshot import Snapshot
 from ..tenant import Tenant
-from ..writes import PRINCIPAL, RESOURCE, AssignRole
+from ..writes import PRINCIPAL, RESOURCE, AssignRole, RemoveAssignment
 from .application import ROLE_OF
 
 
@@ -33,3 +33,25 @@ def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
                 "consent", "consent", value, None, {"role": value, "resource": "Office 365 Exchange Online"},
                 (AssignRole(PRINCIPAL, RESOURCE, role, value),), f"{protocol.upper()} tokens need the role {value}",
             )  # fmt: skip
+    yield from _beyond(want, seen)
+
+
+def _beyond(want: Playbook, seen: Snapshot) -> Iterator[Change | Drift]:
+    """Roles that tokens carry and no protocol of the playbook needs. Those on other resources than Exchange Online are
+    shown and never taken away: what they are for is not the playbook's affair."""
+    assert seen.resource is not None
+    needed = {seen.resource.roles.get(ROLE_OF[protocol]) for protocol in want.needed()}
+    names = {role: value for value, role in seen.resource.roles.items()}
+    for row in seen.assignments:
+        if row.resource != seen.resource.object_id:
+            yield Drift("consent", row.role, f"the application holds this role on another resource, {row.resource}")
+        elif row.role not in needed:
+            value = names.get(row.role, row.role)
+            what = "consented to, and no protocol of the playbook needs it"
+            if want.prune:
+                yield Change(
+                    "consent", "remove", value, {"role": value}, None,
+                    (RemoveAssignment(PRINCIPAL, row.id, value),), f"{what}; and prune is on",
+                )  # fmt: skip
+            else:
+                yield Drift("consent", value, what)

@@ -9,7 +9,9 @@ from ..plan import Change, Drift, Refusal
 from ..playbook import Playbook
 from ..snapshot import Secret, Snapshot
 from ..tenant import Tenant
-from ..writes import APPLICATION, AddSecret
+from ..writes import APPLICATION, AddSecret, RemoveSecret
+
+_LOST = "an earlier run was interrupted after it made a secret, and its journal shows that this was never saved"
 
 
 def observe(want: Playbook, tenant: Tenant, seen: Snapshot) -> Snapshot:
@@ -18,15 +20,24 @@ def observe(want: Playbook, tenant: Tenant, seen: Snapshot) -> Snapshot:
 
 
 def live(want: Playbook, seen: Snapshot) -> tuple[Secret, ...]:
-    """Secrets that bear our label and had not ended when the snapshot was taken."""
+    """Secrets that bear our label, the id of the run that made them behind it or not, and had not ended when the
+    snapshot was taken."""
     if seen.application is None:
         return ()
-    return tuple(s for s in seen.application.secrets if s.label == want.app.secret_label and s.ends > seen.at)
+    label = want.app.secret_label
+    mine = (s for s in seen.application.secrets if s.label == label or s.label.startswith(f"{label} "))
+    return tuple(s for s in mine if s.ends > seen.at)
 
 
 def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
     wish, saved = want.app.credential, seen.credential
+    orphans = tuple(s for s in live(want, seen) if s.key_id in seen.lost_secrets)
+    remove = tuple(RemoveSecret(APPLICATION, s.key_id) for s in orphans)
     if saved.state == "works":
+        if orphans:
+            yield Change(
+                "credential", "update", wish.shown, {"lost": [s.label for s in orphans]}, {"lost": []}, remove, _LOST
+            )
         return
     if saved.state == "foreign":
         yield Refusal(
@@ -34,7 +45,7 @@ def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
             str(wish.place),
         )  # fmt: skip
         return
-    alive = live(want, seen)
+    alive = tuple(s for s in live(want, seen) if s not in orphans)
     if alive:
         ends = ", ".join(f"{s.label} (begins {s.hint}…, ends {s.ends:%Y-%m-%d})" for s in alive)
         lost = "is not there" if saved.state == "absent" else f"is refused: {saved.why}"
@@ -49,6 +60,6 @@ def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
     yield Change(
         "credential", "add", wish.shown, None if saved.state == "absent" else {"saved": saved.why},
         {"type": "secret", "label": want.app.secret_label, "valid_for_days": round(days, 2), "mode": "0600"},
-        (AddSecret(APPLICATION, want.app.secret_label, wish.valid_for, wish.shown),),
-        "no live secret of ours exists" if saved.state == "absent" else "the saved secret no longer works and none of ours is alive",
+        (*remove, AddSecret(APPLICATION, want.app.secret_label, wish.valid_for, wish.shown)),
+        f"{_LOST}; it makes place for one that is" if orphans else "no live secret of ours exists" if saved.state == "absent" else "the saved secret no longer works and none of ours is alive",
     )  # fmt: skip

@@ -12,7 +12,14 @@ from ..plan import Change, Drift, Refusal
 from ..playbook import Box, Playbook
 from ..snapshot import Address, Mailbox, MailboxId, NoMailbox, Snapshot
 from ..tenant import Tenant
-from ..writes import ENTRY, AddMailboxPermission, AddRecipientPermission
+from ..writes import (
+    ENTRY,
+    AddMailboxPermission,
+    AddRecipientPermission,
+    RemoveMailboxPermission,
+    RemoveRecipientPermission,
+)
+from .exchange import NOTHING, listed, regranted, right
 
 WHY_NOT = {
     "absent": ("no mailbox has this address", "check the spelling; a new mailbox can take some minutes to show"),
@@ -49,15 +56,18 @@ def trustee_forms(seen: Snapshot) -> frozenset[str]:
     forms: set[str] = set()
     if seen.principal is not None:
         forms.add(seen.principal.object_id.lower())
-        for entry in seen.entries:
-            if entry.app_id.lower() == seen.principal.app_id.lower():
-                forms |= entry.forms
+        entry = right(seen)
+        if entry is not None:
+            forms |= entry.forms
     return frozenset(forms)
 
 
 def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
     _refuse_aliases(want, seen)
     ours = trustee_forms(seen)
+    carried = regranted(want, seen)  # by the repair of Exchange's entry
+    opened = {w.mailbox for w in carried if isinstance(w, AddMailboxPermission) and "FullAccess" in w.rights}
+    sends = {w.mailbox for w in carried if isinstance(w, AddRecipientPermission)}
     for box in want.boxes:
         mailbox = seen.mailboxes.get(box.address)
         if not isinstance(mailbox, Mailbox):
@@ -69,7 +79,9 @@ def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
                 "grants", mailbox.address, "a deny entry for the application stands on this mailbox, and deny wins",
                 "find out who set it; Remove-MailboxPermission -Deny removes it", str(box.place),
             )  # fmt: skip
-        elif not any("fullaccess" in {right.lower() for right in row.rights} for row in rows):
+        elif mailbox.id not in opened and not any(
+            "fullaccess" in {right.lower() for right in row.rights} for row in rows
+        ):
             before = sorted({right for row in rows for right in row.rights})
             yield Change(
                 "grants", "grant", mailbox.address, {"rights": before} if before else None,
@@ -78,10 +90,51 @@ def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
                 "the application may not open this mailbox",
             )  # fmt: skip
         if box.send_as is not None:
-            yield from _send_as(box, mailbox, seen, ours)
+            yield from _send_as(box, mailbox, seen, ours, sends)
+    yield from _beyond(want, seen)
 
 
-def _send_as(box: Box, mailbox: Mailbox, seen: Snapshot, ours: frozenset[str]) -> Iterator[Change | Refusal]:
+def _beyond(want: Playbook, seen: Snapshot) -> Iterator[Change | Drift]:
+    """Access that the application has and the playbook does not list: shown, and taken away only with ``prune``."""
+    entry = right(seen)
+    if entry is None:
+        return
+    held = seen.holdings.get(entry.identity, NOTHING)
+    if held.unread:
+        yield Drift("grants", entry.name, f"what else it may open could not be read: {held.unread}")
+        return
+    boxes, senders = listed(want, seen)
+    for row in held.permissions:
+        more = tuple(sorted(text for text in row.rights if row.mailbox not in boxes or text.lower() != "fullaccess"))
+        if row.deny or not more:
+            continue
+        address, what = (
+            held.address(row.mailbox),
+            f"{', '.join(more)} for the application, which the playbook does not list",
+        )
+        if want.prune:
+            yield Change(
+                "grants", "remove", address, {"rights": sorted(row.rights)}, {"rights": sorted(row.rights - set(more))},
+                (RemoveMailboxPermission(row.mailbox, address, ENTRY, more),), f"{what}; and prune is on",
+            )  # fmt: skip
+        else:
+            yield Drift("grants", address, what)
+    for sender in held.recipient_permissions:
+        if sender.deny or sender.mailbox in senders:
+            continue
+        address, what = held.address(sender.mailbox), "SendAs for the application, which the playbook does not list"
+        if want.prune:
+            yield Change(
+                "grants", "remove", f"{address} (SendAs by the application)", {"rights": ["SendAs"]}, {"rights": []},
+                (RemoveRecipientPermission(sender.mailbox, address, ENTRY),), f"{what}; and prune is on",
+            )  # fmt: skip
+        else:
+            yield Drift("grants", address, what)
+
+
+def _send_as(
+    box: Box, mailbox: Mailbox, seen: Snapshot, ours: frozenset[str], carried: set[MailboxId]
+) -> Iterator[Change | Refusal]:
     wish = box.send_as
     assert wish is not None
     sender = seen.mailboxes.get(wish.sender)
@@ -95,7 +148,7 @@ def _send_as(box: Box, mailbox: Mailbox, seen: Snapshot, ours: frozenset[str]) -
             "grants", sender.address, "a deny entry for SendAs stands on this mailbox, and deny wins",
             "find out who set it; Remove-RecipientPermission -Deny removes it", str(wish.place),
         )  # fmt: skip
-    elif not rows:
+    elif not rows and not (wish.by == "app" and sender.id in carried):
         by = "the application" if wish.by == "app" else mailbox.address
         trustee = ENTRY if wish.by == "app" else mailbox.id
         yield Change(

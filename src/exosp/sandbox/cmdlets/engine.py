@@ -9,12 +9,13 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ..faults import Faults
 from ..tenant import Tenant
 from . import TABLE, builtin
 from .binding import Bound, Spec, bind, bind_input, schema, spec
 from .connection import unauthorized
 from .outcome import RUNTIME, Failure, Item, Output, Warn, command_not_found, no_user_interaction, not_emulated
-from .session import Call, Cmdlet, Connection, Runspace
+from .session import Call, Cmdlet, Connection, Runspace, exchange_error
 
 _EVERY = 25  # items between two turns of the event loop, where nothing else waits
 
@@ -101,13 +102,17 @@ class Engine:
         except Failure as failure:
             failure.activity = failure.activity or _canonical(first.name)
             raise
-        streams = _Streams(sink, bound, shape)
+        streams = _Streams(sink, bound, shape, self.tenant.faults if items is not None else None)
         number = 0
-        async for item in items if items is not None else _nothing():
-            number += 1
-            await self._one(entry, bound, runspace, item, items is not None, number, streams)
-            if number % _EVERY == 0:
-                await asyncio.sleep(0)
+        try:
+            async for item in items if items is not None else _nothing():
+                number += 1
+                await self._one(entry, bound, runspace, item, items is not None, number, streams)
+                streams.surface(number)
+                if number % _EVERY == 0:
+                    await asyncio.sleep(0)
+        finally:
+            streams.surface(number, last=True)
 
     async def _one(
         self, entry: _Entry, bound: Bound, runspace: Runspace, item: Any, piped: bool, number: int, streams: "_Streams"
@@ -119,6 +124,12 @@ class Engine:
             if entry.connection is not None and self.tenant.clock.now() >= entry.connection.expires:
                 raise unauthorized()  # -AccessToken cannot be renewed by the module
             call = Call(name, self.tenant, runspace, values)
+            if (
+                entry.connection is not None
+                and not entry.cmdlet.module
+                and self.tenant.faults.strikes("item-transient")
+            ):
+                raise _transient(call)
             for count, output in enumerate(self._outputs(entry, call), 1):
                 streams.take(output, number)
                 if count % _EVERY == 0:
@@ -154,6 +165,9 @@ class Engine:
             return _Entry(builtin.SPECS[canonical], cmdlet, None)
         if canonical not in self._visible(runspace):
             raise command_not_found(name)
+        if canonical in _OWN_SETTINGS and self.tenant.faults["dehydrated"]:
+            self.tenant.faults.note("dehydrated")
+            raise _dehydrated(canonical)
         if canonical not in TABLE:
             raise not_emulated(f"the cmdlet {canonical}")
         connection = runspace.connection(canonical)
@@ -178,6 +192,21 @@ def _canonical(name: str) -> str:
 
 
 _NAMES = {name.lower(): name for name in (*schema(), *builtin.SPECS)}
+
+
+# What an organization with the standard settings refuses (Enable-OrganizationCustomization's help; FACTS §13).
+_OWN_SETTINGS = frozenset({"New-ManagementScope", "New-ManagementRoleAssignment", "New-RoleGroup"})
+
+
+def _dehydrated(name: str) -> Failure:
+    kind = "Microsoft.Exchange.Configuration.Tasks.InvalidOperationInDehydratedContextException"
+    return Failure(
+        f"Ex6B3B7A|{kind}|The command you tried to run isn't currently allowed in your organization. To run this command, "
+        "you first need to run the command: Enable-OrganizationCustomization.",
+        kind,
+        types=(kind, "System.Exception"),
+        target=name,
+    )
 
 
 def _no_language() -> Failure:
@@ -221,10 +250,20 @@ class _Stopped(Exception):
         self.failure = failure
 
 
-class _Streams:
-    """A sink behind the common parameters of one command."""
+def _transient(call: Call) -> Failure:
+    """Nothing was done; the same item works a moment later (michevnew/PowerShell#9)."""
+    kind = "Microsoft.Exchange.Data.Directory.ADServerSettingsChangedException"
+    return exchange_error(call, kind, "An error caused a change in the current set of domain controllers.", "Ex59B80C")
 
-    def __init__(self, sink: Sink, bound: Bound, shape: Callable[[Item], Item | None]) -> None:
+
+class _Streams:
+    """A sink behind the common parameters of one command. ``faults``: those of input that the module sends in tens."""
+
+    def __init__(
+        self, sink: Sink, bound: Bound, shape: Callable[[Item], Item | None], faults: Faults | None = None
+    ) -> None:
+        self._faults = faults
+        self._held: list[tuple[int, int, Failure]] = []  # the item at which it surfaces, its own, the error
         self._sink = sink
         self._shape = shape
         self._errors = bound.common.get("ErrorAction") or "Continue"
@@ -263,4 +302,15 @@ class _Streams:
                 raise _Stopped(failure)
             case "Inquire":
                 raise no_user_interaction(failure.message)
-        self._sink.error(failure, item)
+        most = int(self._faults["late-errors"]) if self._faults else 0
+        late = self._faults.generator("late-errors").randint(0, most) if self._faults and most else 0
+        self._held.append((item + late, item, failure))
+
+    def surface(self, item: int, *, last: bool = False) -> None:
+        """Report the errors whose time has come with this item; all of them where it is the last."""
+        due = [row for row in self._held if last or row[0] <= item]
+        self._held = [row for row in self._held if row not in due]
+        for _, own, failure in due:
+            if self._faults and item > own:
+                self._faults.note("late-errors")
+            self._sink.error(failure, item)

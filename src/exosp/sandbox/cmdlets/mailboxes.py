@@ -178,7 +178,7 @@ def get_cas_mailbox(call: Call) -> Iterator[Output]:
 
 
 def set_cas_mailbox(call: Call) -> Iterator[Output]:
-    """Writes no output. A setting is in force at once: no source gives its delay a figure of its own."""
+    """Writes no output. A setting shows at once; logins are judged by it when its protocol-switch-lag is over."""
     mailbox = lookup.one(call, call.values["Identity"], lookup.is_mailbox)
     changes = {
         name: value for name, value in call.values.items() if name in CAS_SETTINGS and mailbox.cas[name] is not value
@@ -188,7 +188,7 @@ def set_cas_mailbox(call: Call) -> Iterator[Output]:
             f"The command completed successfully but no settings of '{mailbox.properties['Identity']}' have been modified."
         )
     elif call.confirm(f"Setting the client access settings of mailbox '{mailbox.properties['Identity']}'.", high=False):
-        mailbox.cas.update(changes)
+        call.exchange.switch(mailbox, changes)
 
 
 def get_transport_config(call: Call) -> Iterator[Output]:
@@ -200,6 +200,7 @@ def get_transport_config(call: Call) -> Iterator[Output]:
 
 def get_organization_config(call: Call) -> Iterator[Output]:
     properties = dict(call.exchange.organization_config)
+    properties["IsDehydrated"] = bool(properties["IsDehydrated"] or call.tenant.faults["dehydrated"])
     yield Item((f"{_DATA}.Management.OrganizationConfig", "System.Object"), properties, properties["Identity"])
 
 

@@ -4,8 +4,7 @@ A login has two gates and Exchange answers them at different moments. The first 
 the second is the mailbox. RULES says, for every reason to refuse, at which gate each protocol says so.
 
 Not imitated: RBAC for Applications (a token without SMTP.SendAsApp is refused even where a scoped role would let it in),
-application access policies, Conditional Access, users' own tokens, InheritanceType of a permission, licences, and the
-report that a login must use the UPN where it differs from the address.
+application access policies, Conditional Access, users' own tokens, InheritanceType of a permission, licences.
 """
 
 from dataclasses import dataclass
@@ -48,6 +47,7 @@ class Reason(StrEnum):
     SMTP_OFF_MAILBOX = "SMTP AUTH switched off for the mailbox"
     SMTP_OFF_TENANT = "SMTP AUTH switched off for the tenant"
     GRANT = "no effective FullAccess for the service principal"
+    LOGIN_NAME = "an address that is not the mailbox's UPN"
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ RULES: dict[Reason, Rule] = {
         Rule(Reason.SMTP_OFF_MAILBOX, _A, _A, _A, "FACTS §2 Set-CASMailbox, §4a 535 5.7.139; email-oauth2-proxy#193"),
         Rule(Reason.SMTP_OFF_TENANT, _A, _A, _A, "FACTS §2 Set-TransportConfig, §4a 535 5.7.139"),
         Rule(Reason.GRANT, _M, _M, _A, "FACTS §4a, §13; email-oauth2-proxy#74; SMTP: knob smtp-without-grant"),
+        Rule(Reason.LOGIN_NAME, _M, _M, _A, "FACTS §4a: 'UPN ≠ SMTP address', one report; knob login-name"),
     )
 }  # fmt: skip
 
@@ -94,7 +95,7 @@ class AuthRefused:
     """Exchange refuses at AUTHENTICATE or AUTH."""
 
     reason: Reason
-    waiting: bool = False  # a grant is there but not honoured yet
+    waiting: str = ""  # the knob that holds back what is set right already
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class NotConnected:
     mailbox: Mailbox
     object_id: str
     expires: float
-    waiting: bool = False
+    waiting: str = ""
 
 
 Admission = Opened | AuthRefused | NotConnected
@@ -132,6 +133,10 @@ def admit(tenant: Tenant, protocol: Protocol, user: str, token: str) -> Admissio
     if mailbox is None:
         return AuthRefused(Reason.USER)
     expires = float(claims["exp"])
+    if tenant.faults["login-name"] == 1 and user.lower() != mailbox.properties["UserPrincipalName"].lower():
+        if getattr(RULES[Reason.LOGIN_NAME], protocol) is Gate.AUTH:
+            return AuthRefused(Reason.LOGIN_NAME)
+        return NotConnected(Reason.LOGIN_NAME, mailbox, identity, expires)
     reason, waiting = _closed(tenant, protocol, mailbox, identity)
     if reason is None:
         return Opened(mailbox, identity, expires)
@@ -169,26 +174,30 @@ def _recipient(exchange: Exchange, user: str) -> Mailbox | None:
     return next((m for m in exchange.mailboxes if m.soft_deleted and wanted in m.addresses()), None)
 
 
-def _closed(tenant: Tenant, protocol: Protocol, mailbox: Mailbox, object_id: str) -> tuple[Reason | None, bool]:
-    """Why the mailbox does not open, if it does not; and whether only time is missing."""
+def _closed(tenant: Tenant, protocol: Protocol, mailbox: Mailbox, object_id: str) -> tuple[Reason | None, str]:
+    """Why the mailbox does not open, if it does not; and the knob that holds it back where only time is missing."""
     if mailbox.soft_deleted:
-        return Reason.SOFT_DELETED, False
+        return Reason.SOFT_DELETED, ""
     if mailbox.kind == "MailUser":
-        return Reason.MAIL_USER, False
+        return Reason.MAIL_USER, ""
     off = switched_off(tenant.exchange, protocol, mailbox)
     if off is not None:
-        return off, False
+        switch = {"imap": "ImapEnabled", "pop": "PopEnabled", "smtp": "SmtpClientAuthenticationDisabled"}[protocol]
+        lags = mailbox.cas[switch] is not tenant.exchange.honoured(mailbox, switch)
+        return off, "protocol-switch-lag" if lags else ""
     if holds(mailbox.permissions, "FullAccess", {object_id}, tenant.clock.now()):
-        return None, False
-    return Reason.GRANT, holds(mailbox.permissions, "FullAccess", {object_id}, float("inf"))
+        return None, ""
+    granted = holds(mailbox.permissions, "FullAccess", {object_id}, float("inf"))
+    return Reason.GRANT, "grant-lag" if granted else ""
 
 
 def switched_off(exchange: Exchange, protocol: Protocol, mailbox: Mailbox) -> Reason | None:
     """Why this protocol is off for the mailbox, where it is."""
     if protocol != "smtp":
-        return None if mailbox.cas[{"imap": "ImapEnabled", "pop": "PopEnabled"}[protocol]] else Reason.PROTOCOL_OFF
+        name = {"imap": "ImapEnabled", "pop": "PopEnabled"}[protocol]
+        return None if exchange.honoured(mailbox, name) else Reason.PROTOCOL_OFF
     # The mailbox's own value wins; $null leaves it to the organization (FACTS §2, Set-CASMailbox).
-    own = mailbox.cas["SmtpClientAuthenticationDisabled"]
+    own = exchange.honoured(mailbox, "SmtpClientAuthenticationDisabled")
     if own is not None:
         return Reason.SMTP_OFF_MAILBOX if own else None
     return Reason.SMTP_OFF_TENANT if exchange.transport_config["SmtpClientAuthenticationDisabled"] else None

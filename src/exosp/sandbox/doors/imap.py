@@ -227,7 +227,7 @@ class _Session:
             raise _Refuse(wording.IMAP_AUTH_REFUSED)
         admission = access.log_in(self.tenant, "imap", response)
         if not isinstance(admission, access.Opened) and admission.waiting:
-            self.tenant.faults.note("grant-lag")
+            self.tenant.faults.note(admission.waiting)
         if isinstance(admission, access.AuthRefused):
             raise _Refuse(wording.IMAP_AUTH_REFUSED)
         self.admission = admission

@@ -144,7 +144,7 @@ class _Session:
             await self._close(wording.POP_PROTOCOL_ERROR)
         admission = access.log_in(self.tenant, "pop", response)
         if not isinstance(admission, access.Opened) and admission.waiting:
-            self.tenant.faults.note("grant-lag")
+            self.tenant.faults.note(admission.waiting)
         match admission:
             case access.AuthRefused():
                 await self._failure(wording.POP_AUTH_REFUSED)

@@ -188,7 +188,7 @@ class _Session:
     async def _xoauth2(self, response: bytes) -> None:
         admission = access.log_in(self.tenant, "smtp", response)
         if not isinstance(admission, access.Opened) and admission.waiting:
-            self.tenant.faults.note("grant-lag")
+            self.tenant.faults.note(admission.waiting)
         match admission:
             case access.AuthRefused(reason=reason):
                 await self._failure(self._stamped(_OFF.get(reason, wording.SMTP_AUTH_REFUSED)))

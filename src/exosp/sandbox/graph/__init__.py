@@ -3,7 +3,7 @@ assignments, secrets, owners, deleted items, the organization, ``$batch``.
 
 It shares no code with the client and knows nothing of it. A route, option or property that it does not emulate is
 answered 501 (or Graph's own 400) and named. Permissions are the token's ``roles`` alone: Entra roles in ``wids`` give none.
-Not imitated: beta, people, groups, delta, change notifications, app management policies.
+Not imitated: beta, people, groups, delta, change notifications, writes to app management policies.
 """
 
 import asyncio
@@ -18,15 +18,16 @@ from urllib.parse import parse_qsl, unquote
 
 from aiohttp import web
 
-from .. import odata
+from .. import hangup, odata
 from ..directory import MICROSOFT_GRAPH
 from ..tenant import Tenant
 from ..tokens import TokenFault
-from . import applications, assignments, batch, company, owners, principals
+from . import applications, assignments, batch, company, owners, policies, principals
 from .wire import Call, GraphError, Reply, Route, Service, bad_request, not_emulated
 
 ROUTES: tuple[Route, ...] = (
     *applications.routes(), *principals.routes(), *assignments.routes(), *owners.routes(), *company.routes(),
+    *policies.routes(),
 )  # fmt: skip
 _COMPILED = [(route, route.pattern()) for route in ROUTES]
 
@@ -46,7 +47,7 @@ _COMPRESSED = 1000  # bytes from which a body is compressed
 def build(tenant: Tenant) -> web.Application:
     """Graph as an aiohttp application; it reads the tenant anew on every request."""
     app = web.Application(client_max_size=4 * 2**20)
-    app.router.add_route("*", "/{path:.*}", _Graph(tenant).serve)
+    app.router.add_route("*", "/{path:.*}", _Graph(tenant).frame)
     return app
 
 
@@ -105,6 +106,16 @@ class _Graph:
             response.enable_compression()  # where the client takes it
         return response
 
+    async def frame(self, request: web.Request) -> web.StreamResponse:
+        """The answer as it reaches the client: whole, cut off in its middle, or not at all."""
+        response = await self.serve(request)
+        faults = self.tenant.faults
+        if faults.strikes("graph-drop"):
+            return hangup.silent(request)
+        if response.body and faults.strikes("graph-truncated"):
+            return await hangup.halfway(request, response)
+        return response
+
     async def _call(self, request: web.Request) -> Call:
         """The request as a call. The token comes first: nothing is learned without one."""
         claims = self._authenticate(request.headers.get("Authorization", ""))
@@ -152,9 +163,15 @@ class _Graph:
         faults = self.tenant.faults
         try:
             route, key = self._route(call, prefix)
+            wait = str(max(1, int(faults["retry-after"])))
             if faults.strikes("graph-throttle"):
-                wait = str(max(1, int(faults["retry-after"])))
                 raise GraphError(429, "TooManyRequests", "Please retry again later.", headers={"Retry-After": wait})
+            if prefix and faults.strikes("batch-throttle"):
+                raise GraphError(429, "TooManyRequests", "Please retry again later.", headers={"Retry-After": wait})
+            if faults.strikes("graph-throttle-bare"):
+                raise GraphError(429, "TooManyRequests", "Please retry again later.")
+            if faults.strikes("graph-unavailable"):
+                raise GraphError(503, "ServiceUnavailable", "Service unavailable.", headers={"Retry-After": wait})
             if call.headers.get("if-match"):
                 raise not_emulated("If-Match")
             if call.method != "GET" and call.query:
@@ -163,6 +180,8 @@ class _Graph:
             reply = await result if inspect.isawaitable(result) else result
             if call.method != "GET" and reply.status < 400 and faults.strikes("graph-lost-reply"):
                 raise GraphError(504, "UnknownError", "Gateway Timeout")
+            if call.method != "GET" and reply.status < 400 and faults.strikes("graph-lost-503"):
+                raise GraphError(503, "ServiceUnavailable", "Service unavailable.")
         except odata.Refused as refused:
             return self._error(GraphError(refused.status, refused.code, refused.message), identity, client)
         except odata.NotEmulated as missing:

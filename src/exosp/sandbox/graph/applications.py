@@ -77,6 +77,7 @@ def _created(service: Service, call: Call, values: dict[str, Any]) -> Reply:
     shown = [credentials.create_password(service, entity, row) for row in passwords]
     entity.readable_at = now + faults.draw("read-lag")
     entity.listed_at = now + faults.draw("list-lag")
+    entity.flap = faults.draw("read-flap")
     entity.usable_at = now + faults.draw("backing-application-lag")
     directory.applications[entity.id] = entity
     reply = service.one(call, KIND, "applications", entity, 201)

@@ -87,6 +87,7 @@ def create(service: Service, call: Call, **key: str) -> Reply:
     entity = Entity(assignment_properties(principal, resource, role, service.tenant.clock.iso()), now)
     entity.readable_at = now + faults.draw("read-lag")
     entity.listed_at = now + faults.draw("list-lag")
+    entity.flap = faults.draw("read-flap")
     entity.usable_at = now + faults.draw("consent-lag")
     directory.app_role_assignments[entity.id] = entity
     return service.one(call, KIND, _collection(call), entity, 201)

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from .. import odata
 from ..catalog import new_secret, password_credential
 from ..directory import Entity, digest, new_id
+from . import policies
 from .wire import Call, Reply, Service, bad_request
 
 _TWO_YEARS = 2 * 365.25 * 86400  # addPassword's default lifetime
@@ -35,6 +36,7 @@ def create_password(service: Service, holder: Entity, wanted: dict[str, Any]) ->
     end = instant(wanted["endDateTime"]) if wanted.get("endDateTime") else start + _TWO_YEARS
     if end <= max(start, service.now()) or end > _LATEST:
         raise bad_request("The end date of the credential must be later than its start date and than the present.")
+    policies.check_secret(service.tenant.faults, end - start)
     secret = new_secret()
     row = password_credential(secret, wanted.get("displayName"), clock.iso(start), clock.iso(end))
     holder.properties["passwordCredentials"] = [*holder.properties["passwordCredentials"], row]

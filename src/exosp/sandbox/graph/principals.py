@@ -53,11 +53,16 @@ def create(service: Service, call: Call) -> Reply:
         raise required("appId", "ServicePrincipal")
     directory, faults, now = service.directory, service.tenant.faults, service.now()
     application = directory.application(app_id)
-    if application and application.usable_at > now:
+    lagging = application is not None and application.usable_at > now
+    if lagging:
         faults.note("backing-application-lag")
         application = None
     if application is None and directory.principal(app_id) is None:
-        if not call.may("Application.ReadWrite.All"):
+        denied = not call.may("Application.ReadWrite.All")
+        if lagging and faults.chance("backing-application-form"):
+            faults.note("backing-application-form")
+            denied = not denied
+        if denied:
             raise forbidden("When using this permission, the backing application of the service principal being created must in the local tenant")  # fmt: skip
         text = f"The appId '{app_id}' of the service principal does not reference a valid application object."
         raise GraphError(400, "Request_BadRequest", text, details=[{"code": "NoBackingApplicationObject", "message": text, "target": "appId"}])  # fmt: skip
@@ -72,8 +77,12 @@ def create(service: Service, call: Call) -> Reply:
     )
     entity.properties |= applications.mirrored(application) | {"createdByAppId": call.claims["appid"]}
     change(service, entity, values)
+    if faults["principal-disabled"]:
+        faults.note("principal-disabled")
+        entity.properties["accountEnabled"] = False
     entity.readable_at = now + faults.draw("read-lag")
     entity.listed_at = now + faults.draw("list-lag")
+    entity.flap = faults.draw("read-flap")
     entity.usable_at = now + faults.draw("assignment-lag")
     entity.synced_at = now + faults.draw("exchange-sync-lag")
     directory.service_principals[entity.id] = entity

@@ -154,6 +154,8 @@ class Service:
         if entity.readable_at > self.now():
             self.tenant.faults.note("read-lag")
             raise not_found(identifier)
+        if self._flaps(entity):
+            raise not_found(identifier)
         return entity
 
     def by_key(self, table: dict[str, Entity], prop: str, value: str) -> Entity:
@@ -163,15 +165,29 @@ class Service:
                 if entity.listed_at > self.now():
                     self.tenant.faults.note("list-lag")
                     break
+                if self._flaps(entity):
+                    break
                 return entity
         raise not_found(value)
+
+    def _flaps(self, entity: Entity) -> bool:
+        """Has this read come to a replica that has not heard of an object which an earlier read has seen?"""
+        if not entity.flap:
+            return False
+        if entity.seen_at is None:
+            entity.seen_at = self.now()
+            return False
+        if self.now() >= entity.seen_at + entity.flap or not self.tenant.faults.chance("read-flap", 0.4):
+            return False
+        self.tenant.faults.note("read-flap")
+        return True
 
     def listed(self, entities: Iterable[Entity]) -> list[Entity]:
         now, shown, late = self.now(), [], False
         for entity in entities:
             if entity.listed_at > now:
                 late = True
-            else:
+            elif not self._flaps(entity):
                 shown.append(entity)
         if late:
             self.tenant.faults.note("list-lag")
