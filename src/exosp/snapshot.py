@@ -181,6 +181,16 @@ class Holdings:
 
 
 @dataclass(frozen=True)
+class Owed:
+    """A grant that an unfinished repair took from an entry and that is not known to have been given back, as a journal
+    shows. ``rights`` ("SendAs",) means a recipient permission, any other mailbox rights."""
+
+    mailbox: MailboxId
+    address: Address
+    rights: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ClientAccess:
     """A mailbox's protocol switches. ``smtp_auth_disabled`` None means: as the tenant has it."""
 
@@ -211,6 +221,7 @@ class Snapshot:
     lost_secrets: frozenset[KeyId] = frozenset()  # that a journal shows to have been made and never saved
     entries: tuple[ExchangeEntry, ...] = ()
     holdings: Mapping[str, Holdings] = field(default_factory=dict)  # by the identity of the entry
+    owed: tuple[Owed, ...] = ()
     mailboxes: Mapping[Address, Mailbox | NoMailbox] = field(default_factory=dict)
     permissions: tuple[MailboxPermission, ...] = ()
     recipient_permissions: tuple[RecipientPermission, ...] = ()
