@@ -2,6 +2,7 @@
 
 import secrets
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from .clock import Clock
@@ -45,9 +46,15 @@ class Tenant:
 
     What a client was told at the start outlives a reset: the tenant's id and signing key, the provisioning
     application's id and secret, the management host's account.
+
+    ``watch`` is for tests in this process, and no part of the sandbox's public face: it is called, in the sandbox's own
+    thread, with "before" just before a write is carried out and with "after" once it was and nothing of its answer is
+    sent, and with the write: ``graph POST /applications``, ``graph batch PATCH /applications/{id}``,
+    ``remoting Add-MailboxPermission`` (once an input item). A write that is refused has no "after".
     """
 
     def __init__(self, options: Options) -> None:
+        self.watch: Callable[[str, str], None] | None = None
         self.ports = Ports()
         self.tenant_id = new_id()
         self.admin_app_id = new_id()
@@ -70,3 +77,8 @@ class Tenant:
     def count(self, service: str, operation: str) -> None:
         """One more request, as ``GET /requests`` reports it."""
         self.requests[service][operation] += 1
+
+    def tell(self, moment: str, write: str) -> None:
+        """Tell whoever watches of a write."""
+        if self.watch is not None:
+            self.watch(moment, write)

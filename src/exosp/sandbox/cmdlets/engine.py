@@ -17,6 +17,7 @@ from .connection import unauthorized
 from .outcome import RUNTIME, Failure, Item, Output, Warn, command_not_found, no_user_interaction, not_emulated
 from .session import Call, Cmdlet, Connection, Runspace, exchange_error
 
+_WRITING = frozenset({"New", "Add", "Set", "Remove", "Enable", "Disable"})  # the verbs of cmdlets that change a tenant
 _EVERY = 25  # items between two turns of the event loop, where nothing else waits
 
 
@@ -130,10 +131,15 @@ class Engine:
                 and self.tenant.faults.strikes("item-transient")
             ):
                 raise _transient(call)
+            write = entry.connection is not None and not entry.cmdlet.module and name.partition("-")[0] in _WRITING
+            if write:
+                self.tenant.tell("before", f"remoting {name}")
             for count, output in enumerate(self._outputs(entry, call), 1):
                 streams.take(output, number)
                 if count % _EVERY == 0:
                     await asyncio.sleep(0)
+            if write:
+                self.tenant.tell("after", f"remoting {name}")
         except Failure as failure:
             failure.activity = name
             if failure.terminating:

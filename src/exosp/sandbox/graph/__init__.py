@@ -176,8 +176,13 @@ class _Graph:
                 raise not_emulated("If-Match")
             if call.method != "GET" and call.query:
                 raise not_emulated(f"{', '.join(call.query)} on {call.method} {route.template}")
+            write = f"graph {prefix}{call.method} {route.template}" if call.method != "GET" else ""
+            if write:
+                self.tenant.tell("before", write)
             result = route.handler(self.service, call, **key)
             reply = await result if inspect.isawaitable(result) else result
+            if write and reply.status < 400:
+                self.tenant.tell("after", write)
             if call.method != "GET" and reply.status < 400 and faults.strikes("graph-lost-reply"):
                 raise GraphError(504, "UnknownError", "Gateway Timeout")
             if call.method != "GET" and reply.status < 400 and faults.strikes("graph-lost-503"):
