@@ -9,9 +9,10 @@ from typing import Any
 
 from exosp.cli.options import Format
 from exosp.cli.screen import Screen
-from exosp.converge import Event, Result, apply, look
+from exosp.converge import Result, apply, look
 from exosp.plan import Plan
 from exosp.sandbox.server import Running
+from exosp.sending import Event
 from exosp.snapshot import Address, Snapshot
 from exosp.verify import Verdict, verify
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from desk import Desk
-from exosp.converge import Applied, Refused, Skipped
 from exosp.errors import CloudError, PlaybookError
+from exosp.sending import Applied, Refused, Skipped
 
 ROLES = {"IMAP.AccessAsApp", "POP.AccessAsApp", "SMTP.SendAsApp"}
 
@@ -360,12 +360,12 @@ def test_a_lost_secret_leaves_no_second_one(desk: Desk) -> None:
     tenant = desk.running.sandbox.tenant
     real, lost = tenant.faults.strikes, []
 
-    def strikes(name: str, spread: int = 6) -> bool:
+    def strikes(name: str) -> bool:
         made = tenant.requests["graph"]["POST /applications/{id}/addPassword"]
         if name == "graph-lost-reply" and made and not lost:
             lost.append(name)
             return True
-        return real(name, spread)
+        return real(name)
 
     tenant.faults.strikes = strikes  # type: ignore[method-assign]  # this one request, and no other
     desk.apply()

@@ -4,8 +4,9 @@ An intent line is on the disk before its writes are sent, a result line after th
 So a run that was killed leaves behind what it may have done, undo finds what it did, and a secret whose text nobody has
 is known for what it is. It never decides what to send, and no secret comes here.
 
-Lines: ``{"journal": 1, run, command, tenant, application, digest, at}``, ``{"intent": n, items: [{step, write, before}]}``,
-``{"result": n, answers: [[item, outcome, detail]]}``, ``{"end": outcome}``. Outcomes: ``done``, ``found`` (it stood when it
+Lines: ``{"journal": 1, run, command, tenant, application, digest, at}``, ``{"owes": [{mailbox, address, rights}]}`` before a
+repair takes what it gives again later, ``{"paid": true}`` where nothing is owed any more, ``{"intent": n, items: [{step, write, before}]}``, ``{"result": n, answers: [[item,
+outcome, detail]]}``, ``{"end": outcome}``. Outcomes: ``done``, ``found`` (it stood when it
 was read again), ``lost`` (it did not), ``failed``, ``unknown``, and ``made`` for a secret that is not saved yet.
 """
 
@@ -15,13 +16,13 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from .errors import CloudError, Error, NotYetVisible, Unreachable, UsageError
-from .snapshot import KeyId, Snapshot
+from .snapshot import Address, KeyId, MailboxId, Owed, Snapshot
 from .steps.grants import trustee_forms
 from .writes import (
     AddMailboxPermission,
@@ -38,6 +39,8 @@ from .writes import (
     Write,
     as_json,
 )
+
+_GRANTING = ("AddMailboxPermission", "AddRecipientPermission", "RemoveMailboxPermission", "RemoveRecipientPermission")
 
 TAKEN_UP = "taken up"  # how a run ends that another one has looked after
 CHUNK = 100  # writes under one intent line: what one pipeline takes
@@ -58,9 +61,14 @@ class Chunk(Protocol):
 
 
 class Recorder(Protocol):
-    """What converge tells a journal. ``run`` is empty where nothing is recorded."""
+    """What converge tells a journal. ``run`` is empty where nothing is recorded. ``history``: the runs before it."""
 
     run: str
+    history: "History"
+
+    def owes(self, grants: Sequence[Owed]) -> None:
+        """A repair is about to take these, and gives them again later. On the disk when this returns."""
+        ...
 
     def chunk(self, step: str, writes: Sequence[Write], seen: Snapshot) -> Any:
         """A context that yields a Chunk. The intent line is on the disk when it is entered."""
@@ -76,6 +84,12 @@ class _Nothing:
 
     run = ""
 
+    def __init__(self) -> None:
+        self.history = History()
+
+    def owes(self, grants: Sequence[Owed]) -> None:
+        pass
+
     @contextmanager
     def chunk(self, step: str, writes: Sequence[Write], seen: Snapshot) -> Iterator["_Nothing"]:
         yield self
@@ -88,9 +102,6 @@ class _Nothing:
 
     def found(self, write: Write) -> None:
         pass
-
-
-NOTHING = _Nothing()
 
 
 # Reading
@@ -126,6 +137,8 @@ class Run:
     path: Path
     items: tuple[Item, ...]
     ended: str
+    owes: tuple[Owed, ...] = ()
+    paid: bool = False  # at its end nothing was owed
 
     @property
     def unfinished(self) -> bool:
@@ -150,6 +163,21 @@ class History:
     def unfinished(self) -> tuple[Run, ...]:
         return tuple(run for run in self.runs if run.unfinished)
 
+    def owed(self, seen: Snapshot) -> tuple[Owed, ...]:
+        """Grants that a repair among these runs took, and that no run since has given back, or taken for good."""
+        ours = seen.principal.object_id.lower() if seen.principal else ""
+        found: tuple[Owed, ...] = ()
+        for run in self.runs:
+            found = (*found, *run.owes)
+            for item in run.items:
+                kind = str(item.write.get("write", ""))
+                if item.took_place and kind in _GRANTING and str(item.write["trustee"]).lower() == ours:
+                    rights = ("SendAs",) if "Recipient" in kind else tuple(item.write["rights"])
+                    found = without(found, item.write["mailbox"], rights)
+            if run.paid:
+                found = ()
+        return found
+
     def lost_secrets(self, seen: Snapshot) -> frozenset[KeyId]:
         """Secrets that one of these runs made and never saved: nobody has their text. A secret bears its run's id in its
         label, so no other's is ever among them."""
@@ -164,6 +192,20 @@ class History:
             labels = {item.write.get("label") for item in items}
             found |= {s.key_id for s in seen.application.secrets if s.label in labels and s.key_id not in kept}
         return frozenset(found)
+
+
+NOTHING = _Nothing()
+
+
+def without(owed: Sequence[Owed], mailbox: str, rights: Sequence[str]) -> tuple[Owed, ...]:
+    """What is still owed when a mailbox's rights are not."""
+    left = [
+        replace(held, rights=tuple(right for right in held.rights if right not in rights))
+        if held.mailbox == mailbox
+        else held
+        for held in owed
+    ]
+    return tuple(dict.fromkeys(held for held in left if held.rights))
 
 
 def folder(base: Path, tenant_id: str, application: str) -> Path:
@@ -187,12 +229,18 @@ def _run(path: Path) -> Run | None:
     """One journal; None where its first line never reached the disk. A line cut short by a kill is passed over."""
     items: dict[tuple[int, int], Item] = {}
     head: dict[str, Any] = {}
-    ended = ""
-    for text in path.read_bytes().split(b"\n"):
+    owes: list[Owed] = []
+    ended, paid = "", False
+    for text in _trusted(path).split(b"\n"):
         try:
             line = json.loads(text)
             if "journal" in line:
                 head = line
+            elif "owes" in line:
+                owes += [
+                    Owed(MailboxId(row["mailbox"]), Address(row["address"]), tuple(map(str, row["rights"])))
+                    for row in line["owes"]
+                ]
             elif "intent" in line:
                 for index, held in enumerate(line["items"]):
                     key = (int(line["intent"]), index)
@@ -201,11 +249,29 @@ def _run(path: Path) -> Run | None:
                 for index, outcome, detail in line["answers"]:
                     old = items[int(line["result"]), index]
                     items[old.number, index] = Item(old.number, index, old.step, old.write, old.before, outcome, detail)
+            elif "paid" in line:
+                paid = True
             elif "end" in line:
                 ended = str(line["end"])
         except (ValueError, KeyError, TypeError, AttributeError):
             continue
-    return Run(path.stem, str(head.get("command", "")), path, tuple(items.values()), ended) if head else None
+    if not head:
+        return None
+    return Run(path.stem, str(head.get("command", "")), path, tuple(items.values()), ended, tuple(owes), paid)
+
+
+def _trusted(path: Path) -> bytes:
+    """What a journal holds. One that others may write could make this run grant what they like: it is not read."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    with open(file, "rb") as held:  # noqa: PTH123 - opened by descriptor, so that what was checked is what is read
+        found = os.fstat(file)
+        if found.st_uid != os.geteuid() or found.st_mode & 0o022:
+            raise UsageError(
+                "this journal can be written by others, or is another user's",
+                where=str(path),
+                hint="see who wrote it; chmod 600 it if it is yours, or name another folder with --journal DIR",
+            )
+        return held.read()
 
 
 def stands(item: Item, seen: Snapshot) -> bool | None:
@@ -317,6 +383,14 @@ class Journal:
     @property
     def path(self) -> Path:
         return self.place / f"{self.run}.jsonl"
+
+    def owes(self, grants: Sequence[Owed]) -> None:
+        held = [{"mailbox": g.mailbox, "address": g.address, "rights": list(g.rights)} for g in grants]
+        self._write({"owes": held, "at": _now()})
+
+    def paid(self) -> None:
+        """Nothing is owed any more: it was read that every grant stands."""
+        self._write({"paid": True, "at": _now()})
 
     @contextmanager
     def chunk(self, step: str, writes: Sequence[Write], seen: Snapshot) -> Iterator["_Open"]:

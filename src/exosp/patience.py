@@ -9,6 +9,7 @@ Nothing else in exosp sleeps or repeats a request: the SDKs' own retries are off
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, retry_if_result
@@ -50,6 +51,29 @@ class _ServiceSays(wait_base):
         if isinstance(fault, Throttled | Unreachable) and fault.after is not None:
             return fault.after
         return float(self._growing(retry_state))
+
+
+class _Steadily(wait_base):
+    """Counts good answers in a row, from the first bad one on, and paces the tries: longer and longer while they are bad,
+    evenly while they are good."""
+
+    def __init__(self, needed: int) -> None:
+        self._needed = needed
+        self._missing = 0  # good answers to come
+        self._growing = wait_exponential(multiplier=0.5, max=20)
+
+    def bad(self) -> bool:
+        """Note a bad answer: ask again."""
+        self._missing = self._needed
+        return True
+
+    def good(self) -> bool:
+        """Note a good answer; whether to ask again."""
+        self._missing = max(0, self._missing - 1)
+        return self._missing > 0
+
+    def __call__(self, retry_state: RetryCallState) -> float:
+        return 1.0 if 0 < self._missing < self._needed else float(self._growing(retry_state))
 
 
 def _repeatable(fault: BaseException) -> bool:
@@ -105,13 +129,17 @@ class Patience:
         yet. ``send`` and ``save`` pass through untouched: who writes must look before repeating."""
         return cast(P, _Patient(port, self))
 
-    def settle(self, call: Callable[[], T], *, why: str = "", until: Callable[[T], bool] = lambda _: True) -> T:
-        """Call until the answer satisfies ``until`` and is no NotYetVisible. Raises DidNotSettle at the deadline, with
-        the last refusal; returns the last answer if that was never good enough."""
+    def settle(
+        self, call: Callable[[], T], *, why: str = "", until: Callable[[T], bool] = lambda _: True, steady: int = 1
+    ) -> T:
+        """Call until the answer satisfies ``until`` and is no NotYetVisible; ``steady`` times in a row where it once was
+        not so. Raises DidNotSettle at the deadline, with the last refusal; returns the last answer if that was never
+        good enough."""
+        pace = _Steadily(steady)
         retrying = Retrying(
-            retry=retry_if_exception(lambda fault: isinstance(fault, NotYetVisible))
-            | retry_if_result(lambda answer: not until(answer)),
-            wait=wait_exponential(multiplier=0.5, max=20),
+            retry=retry_if_exception(lambda fault: isinstance(fault, NotYetVisible) and pace.bad())
+            | retry_if_result(lambda answer: pace.good() if until(answer) else pace.bad()),
+            wait=pace,
             stop=self._late,
             sleep=self.clock.sleep,
             before_sleep=self._before_sleep(why),
@@ -157,4 +185,4 @@ class _Patient:
         if not callable(found) or name in ("send", "save", "check"):
             return found
         patience = self._patience
-        return lambda *args: patience.settle(lambda: patience.transport(found, *args))
+        return lambda *args, **named: patience.settle(lambda: patience.transport(partial(found, *args, **named)))

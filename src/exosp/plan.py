@@ -7,6 +7,7 @@ when it is to be applied, and nothing in it is ever sent.
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -29,10 +30,10 @@ class Change:
     writes: tuple[Write, ...]
     why: str
 
-    def same_as(self, other: "Change") -> bool:
-        """Whether both would send the same, whatever has become known in between."""
-        mine = (self.step, self.verb, self.target, self.writes)
-        return mine == (other.step, other.verb, other.target, other.writes)
+    @property
+    def key(self) -> Hashable:
+        """What two changes have in common that would send the same, whatever has become known in between."""
+        return (self.step, self.verb, self.target, self.writes)
 
 
 @dataclass(frozen=True)

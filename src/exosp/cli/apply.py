@@ -51,8 +51,8 @@ def apply(
         screen = stack.enter_context(Screen(form, command="apply", quiet=quiet, verbose=verbose, no_color=no_color))
         deadline = seconds(timeout, "--timeout")
         with screen.progress("reading the playbook"):
+            from ..converge import Memory, look
             from ..converge import apply as converge
-            from ..converge import look
             from ..journal import opened
             from ..plan import must_be_as_saved
             from ..report import document, text
@@ -78,7 +78,7 @@ def apply(
                 )
             )
             screen.working("reading the tenant")
-            first = look(want, session.tenant, session.patience, kept.history)
+            first = look(want, session.tenant, session.patience, Memory(kept.history))
             kept.digest = first[1].digest
             if approved is not None:
                 must_be_as_saved(approved, first[1], str(saved_plan))
@@ -99,7 +99,6 @@ def apply(
                 changes(screen),
                 only=approved is not None,
                 journal=kept,
-                history=kept.history,
             )
         kept.end("failed" if result.failed else "done")
         link = session.consent_link(result.seen) if result.others_turn else ""

@@ -43,7 +43,7 @@ def plan(
     with Screen(form, command="plan", quiet=quiet, verbose=verbose, no_color=no_color) as screen:
         deadline = seconds(timeout, "--timeout")
         with screen.progress("reading the playbook"):
-            from ..converge import look
+            from ..converge import Memory, look
             from ..journal import folder, history
             from ..report import document, text
             from .wiring import Session, read
@@ -54,7 +54,7 @@ def plan(
             with Session(want, screen, cloud_file=cloud_file, deadline=deadline) as session:
                 screen.working("reading the tenant")
                 left = history(folder(journals(journal), session.tenant.tenant_id, want.app.unique_name))
-                seen, found = look(want, session.tenant, session.patience, left)
+                seen, found = look(want, session.tenant, session.patience, Memory(left))
         if out is not None:
             from ..plan import saved
             from . import plans

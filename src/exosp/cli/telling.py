@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from ..converge import Event, Finished, Refused, Started
 from ..report import text
+from ..sending import Event, Finished, Refused, Started
 from ..verify import Proof
 from .screen import Screen
 

@@ -3,9 +3,10 @@
 from typing import Any
 
 from ..clouds import Cloud
-from ..converge import Applied, Outcome, Refused, Result, Skipped
+from ..converge import Result
 from ..errors import Error, PlaybookError
 from ..plan import Plan, change_json
+from ..sending import Applied, Outcome, Refused, Skipped
 from ..snapshot import Snapshot
 from ..verify import Proof, Verdict
 
@@ -46,7 +47,7 @@ def apply(result: Result, run: str, tokens: int, consent: str) -> dict[str, Any]
 def _of(change: Any, result: Result, known: dict[int, Outcome]) -> Outcome | None:
     if id(change) in known:
         return known[id(change)]
-    return next((outcome for other, outcome in result.outcomes if other.same_as(change)), None)
+    return next((outcome for other, outcome in result.outcomes if other.key == change.key), None)
 
 
 def _outcome(outcome: Outcome | None) -> dict[str, Any]:

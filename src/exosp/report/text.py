@@ -8,8 +8,9 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from ..converge import Applied, Outcome, Refused, Result, Skipped
+from ..converge import Result
 from ..plan import Change, Plan, Refusal
+from ..sending import Applied, Outcome, Refused, Skipped
 from ..steps import STEPS, name
 from ..verify import Proof, Verdict
 from .plain import plain

@@ -7,14 +7,14 @@ A step is a module with two functions::
     plan(want, seen) -> Iterator[Change | Refusal | Drift]     pure
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from types import ModuleType
 from typing import Protocol, cast
 
 from ..plan import Change, Drift, Plan, Refusal
 from ..playbook import Playbook
-from ..snapshot import Snapshot
+from ..snapshot import Holdings, Snapshot
 from ..tenant import Tenant
 from . import application, consent, credential, exchange, grants, principal, protocols
 
@@ -36,9 +36,12 @@ def name(step: Step) -> str:
     return step.__name__.rpartition(".")[2]
 
 
-def observe(want: Playbook, tenant: Tenant) -> Snapshot:
-    """Read all that the playbook speaks of."""
-    seen = Snapshot(tenant_id=tenant.tenant_id, at=datetime.now(UTC))
+BY_NAME = {name(step): step for step in STEPS}
+
+
+def observe(want: Playbook, tenant: Tenant, holdings: Mapping[str, Holdings] | None = None) -> Snapshot:
+    """Read all that the playbook speaks of. ``holdings`` are those that need not be read again."""
+    seen = Snapshot(tenant_id=tenant.tenant_id, at=datetime.now(UTC), holdings=holdings or {})
     for step in STEPS:
         seen = step.observe(want, tenant, seen)
     return seen
@@ -47,7 +50,8 @@ def observe(want: Playbook, tenant: Tenant) -> Snapshot:
 def plan(want: Playbook, seen: Snapshot) -> Plan:
     """The one diff: what must change for the tenant to be as the playbook says. Raises PlaybookError where what was
     observed shows the playbook itself to be wrong."""
-    found = [item for step in STEPS for item in step.plan(want, seen)]
+    steps = STEPS[:1] if application.unavailable(want, seen) else STEPS
+    found = [item for step in steps for item in step.plan(want, seen)]
     return Plan(
         scope=(want.tenant, want.app.unique_name),
         changes=tuple(item for item in found if isinstance(item, Change)),
