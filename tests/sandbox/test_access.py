@@ -113,7 +113,7 @@ def test_an_entry_counts_from_its_time_on(protocol: Protocol) -> None:
     tenant = build_tenant()
     tenant.exchange.service_principals.clear()
     register(tenant, effective_at=tenant.clock.now() + 60)
-    assert judge(tenant, protocol) == AuthRefused(Reason.PRINCIPAL)
+    assert judge(tenant, protocol) == AuthRefused(Reason.PRINCIPAL, "grant-lag")
     tenant.clock.advance(61)
     assert isinstance(judge(tenant, protocol), Opened)
 

@@ -45,7 +45,15 @@ ERRORS: dict[int, tuple[str, int, str]] = {
 class EntraFault(Exception):
     """A refusal by its AADSTS number; ``details`` fill the text's braces."""
 
+    says_when = True  # where it is about too many requests: with Retry-After
+
     def __init__(self, code: int, **details: str) -> None:
         super().__init__(str(code))
         self.code = code
         self.details = details
+
+
+class BareFault(EntraFault):
+    """The same, without Retry-After."""
+
+    says_when = False

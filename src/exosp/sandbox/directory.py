@@ -68,6 +68,7 @@ class Directory:
         self.applications: dict[str, Entity] = {}
         self.deleted_applications: dict[str, Entity] = {}
         self.service_principals: dict[str, Entity] = {}
+        self.deleted_service_principals: dict[str, Entity] = {}
         self.app_role_assignments: dict[str, Entity] = {}
         self.directory_roles: dict[str, set[str]] = {}
 

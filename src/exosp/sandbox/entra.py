@@ -25,7 +25,7 @@ import jwt
 from aiohttp import web
 from cryptography import x509
 
-from .aadsts import ERRORS, EntraFault
+from .aadsts import ERRORS, BareFault, EntraFault
 from .directory import EXCHANGE_ONLINE, MICROSOFT_GRAPH, Entity, digest, verified_domains
 from .tenant import Tenant
 from .tokens import TokenFault
@@ -137,8 +137,8 @@ class _Login:
             if status == 401 and "Authorization" in request.headers
             else {}
         )
-        if status == 429:
-            headers["Retry-After"] = str(max(1, int(self.tenant.faults["retry-after"])))
+        if status == 429 and fault.says_when:
+            headers["Retry-After"] = self.tenant.faults.retry_after()
         return web.json_response(body, status=status, headers=headers)
 
     # ---- discovery ----
@@ -212,6 +212,8 @@ class _Login:
         self.tenant.count("token", grant or "(none)")
         if self.tenant.faults.strikes("token-throttle"):
             raise EntraFault(90055)
+        if self.tenant.faults.strikes("token-throttle-bare"):
+            raise BareFault(90055)
         if self.tenant.faults.strikes("token-unavailable"):
             raise EntraFault(90033)
         name = request.match_info["tenant"]

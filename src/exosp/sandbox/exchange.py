@@ -30,7 +30,8 @@ class Mailbox:
     """A recipient with its settings and grants. ``properties`` is Get-Mailbox's row, ``cas`` Get-CASMailbox's.
 
     ``permissions`` are Get-MailboxPermission rows with an extra key ``_trustee``: the ObjectId of the service principal
-    or the UPN of the person that the row stands for, whatever ``User`` shows. ``recipient_permissions`` likewise.
+    or the UPN of the person that the row stands for, whatever ``User`` shows; the SID alone once that trustee is gone.
+    ``recipient_permissions`` likewise.
     A service principal's row has the extra keys ``_sid`` and ``_entra`` (Entra held it when the row was made).
     ``kind``: UserMailbox, SharedMailbox, GroupMailbox, MailUser; ``soft_deleted`` ones answer only to -SoftDeletedMailbox.
     ``former``: switches that logins are still judged by, each until a sandbox time.
@@ -83,6 +84,7 @@ class Exchange:
         self.role_groups: dict[str, set[str]] = {}
         parts = "-".join(str(self.random.getrandbits(31)) for _ in range(3))
         self._domain_sid = f"S-1-5-21-{parts}"
+        self._gone: dict[str, int] = {}  # how many entries of an ObjectId were removed
         self._index: dict[str, list[Mailbox]] = {}
         self._indexed = 0
         server = f"{self.random.choice('ABCDE')}M{self.random.randint(0, 9)}PR{self.random.randint(10, 99)}MB{self.random.randint(1000, 9999)}"
@@ -128,8 +130,11 @@ class Exchange:
         return next((row for row in self.service_principals if row["AppId"].lower() == app_id.lower()), None)
 
     def sid(self, principal: str) -> str:
-        """The security identifier of a principal by its ObjectId or UPN: the same one each time."""
-        number = uuid.uuid5(uuid.NAMESPACE_URL, principal.lower()).int
+        """The security identifier of a principal by its ObjectId or UPN: the same one as long as it is there."""
+        if principal.upper().startswith("S-1-5-"):
+            return principal  # of somebody who is gone
+        name = principal.lower()
+        number = uuid.uuid5(uuid.NAMESPACE_URL, f"{name}#{self._gone[name]}" if name in self._gone else name).int
         return f"{self._domain_sid}-{1000 + number % 100_000_000}"
 
     def add_service_principal(
@@ -149,6 +154,20 @@ class Exchange:
         row = Row(properties, self.clock.now(), effective_at)
         self.service_principals.append(row)
         return row
+
+    def remove_service_principal(self, row: Row) -> None:
+        """Its permissions stay behind as bare SIDs: an entry made anew, even with the same ObjectId, is somebody else to
+        them, as access control is by SID (learn.microsoft.com/windows/win32/secauthz/security-identifiers; FACTS §2, orphans)."""
+        self.service_principals.remove(row)
+        name = str(row["ObjectId"]).lower()
+        if any(str(other["ObjectId"]).lower() == name for other in self.service_principals):
+            return
+        for mailbox in self.mailboxes:
+            for permission in (*mailbox.permissions, *mailbox.recipient_permissions):
+                if permission["_trustee"].lower() == name:
+                    column = "User" if "User" in permission.properties else "Trustee"
+                    permission.properties.update({"_trustee": row["_sid"], column: row["_sid"]})
+        self._gone[name] = self._gone.get(name, 0) + 1
 
     def add_permission(self, mailbox: Mailbox, principal: Row, *rights: str, effective_at: float = 0.0) -> Row:
         """Let a service principal into a mailbox: FullAccess, unless other rights are named."""

@@ -2,7 +2,8 @@
 
 A knob is a number. Durations are sandbox seconds and are drawn per object between half and the whole of the knob, so that
 two objects made together do not become visible together. Counts say how many times a thing happens in a tenant's life; a
-count of 0.4 happens once in four lives of ten. Which request is hit is drawn from the seed too. Choices pick a form.
+count of 0.4 happens once in four lives of ten. Which request is hit is drawn from the seed too. Sizes say how large a
+thing is that every client meets. Choices pick a form.
 
 Each knob draws from a generator of its own, seeded with its name: what one knob draws moves no other's, so that two
 requests that race each other change a life as little as can be.
@@ -18,13 +19,14 @@ from typing import Literal
 @dataclass(frozen=True)
 class Knob:
     name: str
-    kind: Literal["seconds", "count", "choice"]
+    kind: Literal["seconds", "count", "size", "choice"]
     none: float
     default: float
     slow: float
     meaning: str
     source: str
     spread: int = 6  # of a count: the most occasions that lie between two strikes
+    needs: str = ""  # what a client must do to meet it, where a provisioning client need not do it
 
 
 KNOBS: tuple[Knob, ...] = (
@@ -50,25 +52,25 @@ KNOBS: tuple[Knob, ...] = (
     Knob("secret-lag", "seconds", 0, 6, 120,
          "a new secret answers AADSTS7000215 at the token endpoint",
          "microsoft-graph-docs-contrib#1921: 4 to 18 s"),
-    Knob("consent-lag", "seconds", 0, 2, 60,
+    Knob("consent-lag", "seconds", 0, 10, 300,
          "a token minted this soon after an app role assignment does not carry the role",
          "terraform-provider-azuread#1811"),
-    Knob("exchange-sync-lag", "seconds", 0, 4, 600,
+    Knob("exchange-sync-lag", "seconds", 0, 20, 600,
          "Exchange does not know a new enterprise application: New-ServicePrincipal raises AADServicePrincipalNotFound",
          "field reports to August 2026"),
     Knob("grant-lag", "seconds", 0, 8, 5400,
-         "a new mailbox permission shows in Get-MailboxPermission but logins do not honour it",
+         "a new mailbox permission shows in Get-MailboxPermission, a new entry in Get-ServicePrincipal, but logins do not honour it",
          "application-rbac article: 30 minutes to 2 hours; field reports: minutes to 90 minutes"),
-    Knob("protocol-switch-lag", "seconds", 0, 5, 3600,
+    Knob("protocol-switch-lag", "seconds", 0, 12, 3600,
          "a switch set by Set-CASMailbox shows at once but logins are judged by the former one",
          "field practice: minutes to an hour"),
-    Knob("page-size", "count", 100, 3, 3,
+    Knob("page-size", "size", 100, 2, 2,
          "objects in a page of a Graph list",
          "Graph paging: a server may return fewer than $top"),
     Knob("graph-throttle", "count", 0, 1, 3,
          "Graph requests answered 429 with Retry-After instead of being served",
          "learn.microsoft.com/graph/throttling"),
-    Knob("retry-after", "count", 1, 1, 5,
+    Knob("retry-after", "size", 1, 1, 5,
          "the wall seconds named by Retry-After",
          "learn.microsoft.com/graph/throttling"),
     Knob("graph-lost-reply", "count", 0, 1, 3,
@@ -91,10 +93,13 @@ KNOBS: tuple[Knob, ...] = (
          "what any network does; httpx: RemoteProtocolError, incomplete body", 12),
     Knob("batch-throttle", "count", 0, 1, 3,
          "items of a $batch answered 429 with Retry-After while the others are served",
-         "learn.microsoft.com/graph/throttling: throttling and batching", 10),
+         "learn.microsoft.com/graph/throttling: throttling and batching", 10, needs="a $batch"),
     Knob("token-throttle", "count", 0, 0.4, 2,
          "token requests answered 429 with Retry-After, AADSTS90055",
          "learn.microsoft.com/entra/identity-platform/reference-error-codes"),
+    Knob("token-throttle-bare", "count", 0, 0.4, 2,
+         "token requests answered 429 without Retry-After, AADSTS90055",
+         "learn.microsoft.com/entra/identity-platform/reference-error-codes names the code and no header", 9),
     Knob("token-unavailable", "count", 0, 0.4, 2,
          "token requests answered 503, AADSTS90033",
          "learn.microsoft.com/entra/identity-platform/reference-error-codes"),
@@ -125,7 +130,7 @@ KNOBS: tuple[Knob, ...] = (
     Knob("item-transient", "count", 0, 0.7, 3,
          "items that Exchange refuses for a moment: ADServerSettingsChangedException, nothing done",
          "michevnew/PowerShell#9", 40),
-    Knob("late-errors", "choice", 0, 10, 10,
+    Knob("late-errors", "size", 0, 10, 10,
          "an error of an input item comes while up to so many later items are processed, under the later item's number",
          "the module's proxies send input in tens (module source)"),
     Knob("object-id-check", "choice", 1, 1, 1,
@@ -136,6 +141,9 @@ KNOBS: tuple[Knob, ...] = (
          "cmdlet help against field reports: sources disagree"),
     Knob("permission-user", "choice", 0, 0, 0,
          "what Get-MailboxPermission's User shows for a service principal: 0 ObjectId, 1 display name, 2 SID",
+         "not confirmed by any source"),
+    Knob("permission-trustee", "choice", 0, 0, 0,
+         "what Get-RecipientPermission's Trustee shows for a service principal: 0 ObjectId, 1 display name, 2 SID",
          "not confirmed by any source"),
     Knob("smtp-without-grant", "choice", 0, 0, 0,
          "SMTP for an app without FullAccess: 0 AUTH answers 535 5.7.3; 1 AUTH succeeds and only DATA answers 430 4.2.0 STOREDRV",
@@ -262,6 +270,11 @@ class Faults:
         """Count that a knob has shown itself."""
         self.fired[name] = self.fired.get(name, 0) + 1
 
+    def retry_after(self) -> str:
+        """The Retry-After header of a refusal, in wall seconds."""
+        self.note("retry-after")
+        return str(max(1, int(self["retry-after"])))
+
     def describe(self) -> dict[str, dict[str, object]]:
         """Each knob with its value, meaning, source and how often it has fired, as ``GET /faults`` serves it."""
         return {
@@ -273,6 +286,7 @@ class Faults:
                 "slow": knob.slow,
                 "meaning": knob.meaning,
                 "source": knob.source,
+                "needs": knob.needs,
                 "fired": self.fired.get(knob.name, 0),
             }
             for knob in KNOBS

@@ -74,8 +74,7 @@ def build(tenant: Tenant, paths: Sequence[str] = ("/wsman",)) -> web.Application
 
 
 def _throttled(tenant: Tenant, request: web.Request) -> web.Response:
-    wait = str(max(1, int(tenant.faults["retry-after"])))
-    return web.Response(status=429, text="Too many requests.", headers={"Retry-After": wait})
+    return web.Response(status=429, text="Too many requests.", headers={"Retry-After": tenant.faults.retry_after()})
 
 
 _PAGE = "<html><head><title>Sign in</title></head><body><p>Welcome<br>This page is emulated.</body></html>"

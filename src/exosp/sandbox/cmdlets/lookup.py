@@ -82,7 +82,7 @@ def principals(tenant: Tenant) -> list[Row]:
         if row["ObjectId"].lower() in known:
             row.properties["_entra"] = True
         elif row["_entra"]:
-            exchange.service_principals.remove(row)
+            exchange.remove_service_principal(row)
     return exchange.service_principals
 
 
@@ -116,18 +116,21 @@ def trustee(call: Call, identity: str) -> str:
 class Names:
     """How rows show their trustees, looked up once for a cmdlet's whole answer."""
 
-    def __init__(self, tenant: Tenant) -> None:
+    def __init__(self, tenant: Tenant, knob: str = "permission-user") -> None:
         self._exchange: Exchange = tenant.exchange
-        self._form = int(tenant.faults["permission-user"])
+        self._faults, self._knob = tenant.faults, knob
+        self._form = int(tenant.faults[knob])
         self._principals = {row["ObjectId"].lower(): row for row in principals(tenant)}
 
     def shown(self, trustee: str) -> str | None:
         """What ``User`` or ``Trustee`` shows; None where the trustee is gone and only its SID is left.
 
-        For a service principal no source shows the form: the knob permission-user decides.
+        For a service principal no source shows the form: a knob decides.
         """
         row = self._principals.get(trustee.lower())
         if row is not None:
+            if self._form:
+                self._faults.note(self._knob)
             forms = (row["ObjectId"], row["DisplayName"] or row["ObjectId"], row["_sid"])
             return str(forms[self._form] if self._form < len(forms) else forms[0])
         return trustee if self._exchange.recipients(trustee) else None

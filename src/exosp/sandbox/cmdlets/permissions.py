@@ -189,7 +189,7 @@ def get_recipient_permission(call: Call) -> Iterator[Output]:
     """Without -Identity: of every recipient. Orphans are not shown."""
     _send_as(call)
     found = lookup.some(call, lambda _: True, identity=call.text("Identity"))
-    wanted, names = _trustee_filter(call, "Trustee"), lookup.Names(call.tenant)
+    wanted, names = _trustee_filter(call, "Trustee"), lookup.Names(call.tenant, "permission-trustee")
 
     def rows() -> Iterator[Output]:
         for mailbox in found:
@@ -221,7 +221,7 @@ def add_recipient_permission(call: Call) -> Iterator[Output]:
         "ObjectState": "Unchanged", "_trustee": trustee,
     }  # fmt: skip
     mailbox.recipient_permissions.append(Row(properties, now, now + call.tenant.faults.draw("grant-lag")))
-    yield _recipient_item(mailbox, lookup.Names(call.tenant).shown(trustee) or trustee, "Allow")
+    yield _recipient_item(mailbox, lookup.Names(call.tenant, "permission-trustee").shown(trustee) or trustee, "Allow")
 
 
 def remove_recipient_permission(call: Call) -> Iterator[Output]:

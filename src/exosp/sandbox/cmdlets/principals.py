@@ -92,10 +92,10 @@ def change(call: Call) -> Iterator[Output]:
 
 
 def remove(call: Call) -> Iterator[Output]:
-    """Its grants stay behind as bare SIDs (FACTS §2, Get-MailboxPermission: orphans)."""
+    """Its grants stay behind as bare SIDs (FACTS §2, Get-MailboxPermission: orphans), whoever comes after it."""
     row = _one(call, call.values["Identity"])
     if call.confirm(f"Removing the service principal '{row['Identity']}'.", high=True):
-        call.exchange.service_principals.remove(row)
+        call.exchange.remove_service_principal(row)
     yield from ()
 
 

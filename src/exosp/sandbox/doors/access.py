@@ -126,9 +126,10 @@ def admit(tenant: Tenant, protocol: Protocol, user: str, token: str) -> Admissio
         claims = tenant.signer.verify(token)
     except TokenFault as fault:
         return AuthRefused(Reason.EXPIRED if fault.reason in {"expired", "notyet"} else Reason.TOKEN)
-    identity = _identity(tenant, protocol, claims)
+    identity = _identity(tenant, protocol, claims, tenant.clock.now())
     if isinstance(identity, Reason):
-        return AuthRefused(identity)
+        lags = not isinstance(_identity(tenant, protocol, claims, float("inf")), Reason)
+        return AuthRefused(identity, "grant-lag" if lags else "")
     mailbox = _recipient(tenant.exchange, user)
     if mailbox is None:
         return AuthRefused(Reason.USER)
@@ -148,8 +149,8 @@ def admit(tenant: Tenant, protocol: Protocol, user: str, token: str) -> Admissio
     return NotConnected(reason, mailbox, identity, expires, waiting)
 
 
-def _identity(tenant: Tenant, protocol: Protocol, claims: dict[str, Any]) -> str | Reason:
-    """The ObjectId of the Exchange service principal that the claims stand for, or why there is none."""
+def _identity(tenant: Tenant, protocol: Protocol, claims: dict[str, Any], at: float) -> str | Reason:
+    """The ObjectId of the Exchange service principal that the claims stand for at that sandbox time, or why there is none."""
     audience = claims.get("aud")
     if not isinstance(audience, str) or audience.removesuffix("/") not in AUDIENCES:
         return Reason.AUDIENCE
@@ -157,10 +158,9 @@ def _identity(tenant: Tenant, protocol: Protocol, claims: dict[str, Any]) -> str
     if not isinstance(roles, list) or ROLES[protocol] not in roles:
         return Reason.ROLE
     app_id, object_id = str(claims.get("appid", "")).lower(), str(claims.get("oid", "")).lower()
-    now = tenant.clock.now()
     for row in tenant.exchange.service_principals:
         # Both must match: an entry made with the application's own object id has the right AppId only.
-        if row["AppId"].lower() == app_id and row["ObjectId"].lower() == object_id and row.effective_at <= now:
+        if row["AppId"].lower() == app_id and row["ObjectId"].lower() == object_id and row.effective_at <= at:
             return object_id
     return Reason.PRINCIPAL
 

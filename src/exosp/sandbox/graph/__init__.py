@@ -22,12 +22,12 @@ from .. import hangup, odata
 from ..directory import MICROSOFT_GRAPH
 from ..tenant import Tenant
 from ..tokens import TokenFault
-from . import applications, assignments, batch, company, owners, policies, principals
+from . import applications, assignments, batch, company, deleted, owners, policies, principals
 from .wire import Call, GraphError, Reply, Route, Service, bad_request, not_emulated
 
 ROUTES: tuple[Route, ...] = (
     *applications.routes(), *principals.routes(), *assignments.routes(), *owners.routes(), *company.routes(),
-    *policies.routes(),
+    *policies.routes(), *deleted.routes(),
 )  # fmt: skip
 _COMPILED = [(route, route.pattern()) for route in ROUTES]
 
@@ -163,15 +163,20 @@ class _Graph:
         faults = self.tenant.faults
         try:
             route, key = self._route(call, prefix)
-            wait = str(max(1, int(faults["retry-after"])))
             if faults.strikes("graph-throttle"):
-                raise GraphError(429, "TooManyRequests", "Please retry again later.", headers={"Retry-After": wait})
+                raise GraphError(
+                    429, "TooManyRequests", "Please retry again later.", headers={"Retry-After": faults.retry_after()}
+                )
             if prefix and faults.strikes("batch-throttle"):
-                raise GraphError(429, "TooManyRequests", "Please retry again later.", headers={"Retry-After": wait})
+                raise GraphError(
+                    429, "TooManyRequests", "Please retry again later.", headers={"Retry-After": faults.retry_after()}
+                )
             if faults.strikes("graph-throttle-bare"):
                 raise GraphError(429, "TooManyRequests", "Please retry again later.")
             if faults.strikes("graph-unavailable"):
-                raise GraphError(503, "ServiceUnavailable", "Service unavailable.", headers={"Retry-After": wait})
+                raise GraphError(
+                    503, "ServiceUnavailable", "Service unavailable.", headers={"Retry-After": faults.retry_after()}
+                )
             if call.headers.get("if-match"):
                 raise not_emulated("If-Match")
             if call.method != "GET" and call.query:

@@ -1,9 +1,8 @@
-"""/applications and its deleted items.
+"""/applications.
 
-Sources: learn.microsoft.com/graph/api/application-post-applications, -upsert, -update, -delete, directory-deleteditems-*;
+Sources: learn.microsoft.com/graph/api/application-post-applications, -upsert, -update, -delete;
 msgraph-bicep-types#137 (a deleted application keeps its uniqueName). Deleting takes the enterprise application and its
-assignments along. Not imitated: the 30 days after which a deleted application goes by itself, the enterprise
-application's own place among deleted items (a restored application comes back without one).
+assignments along.
 """
 
 from typing import Any
@@ -12,7 +11,7 @@ from .. import odata
 from ..catalog import application_properties
 from ..directory import Entity, new_id
 from . import credentials
-from .wire import APP_READ, APP_WRITE, Call, Reply, Route, Service, bad_request, forbidden, not_found, required
+from .wire import APP_READ, APP_WRITE, Call, Reply, Route, Service, bad_request, forbidden, required
 
 KIND = "application"
 READ_ONLY = frozenset({
@@ -189,9 +188,11 @@ def delete(service: Service, call: Call, **key: str) -> Reply:
 
 
 def forget_principal(service: Service, principal: Entity) -> None:
-    """Take away an enterprise application with every assignment it holds or gives."""
+    """Put an enterprise application into the recycle bin; every assignment that it holds or gives ends."""
     directory = service.directory
-    directory.service_principals.pop(principal.id, None)
+    directory.service_principals.pop(principal.id)
+    principal.properties["deletedDateTime"] = service.tenant.clock.iso()
+    directory.deleted_service_principals[principal.id] = principal
     directory.directory_roles.pop(principal.id, None)
     for row in list(directory.app_role_assignments.values()):
         if principal.id in (row.properties["principalId"], row.properties["resourceId"]):
@@ -212,46 +213,6 @@ def remove_password(service: Service, call: Call, **key: str) -> Reply:
     return credentials.remove_password(service, call, entity)
 
 
-# ---- deleted items ----
-
-
-def _deleted(service: Service, identifier: str) -> Entity:
-    entity = service.directory.deleted_applications.get(identifier.lower())
-    if entity is None:
-        raise not_found(identifier)
-    return entity
-
-
-def deleted_listing(service: Service, call: Call) -> Reply:
-    call.need(*APP_READ)
-    return service.page(call, KIND, "applications", service.directory.deleted_applications.values(), annotate=True)
-
-
-def deleted_read(service: Service, call: Call, id: str) -> Reply:  # noqa: A002 - the key's own name
-    call.need(*APP_READ)
-    reply = service.one(call, KIND, "directoryObjects", _deleted(service, id))
-    reply.body = {"@odata.type": "#microsoft.graph.application", **reply.body}
-    return reply
-
-
-def deleted_delete(service: Service, call: Call, id: str) -> Reply:  # noqa: A002
-    entity = _deleted(service, id)
-    owned(call, entity)
-    del service.directory.deleted_applications[entity.id]
-    return Reply()
-
-
-def restore(service: Service, call: Call, id: str) -> Reply:  # noqa: A002
-    entity = _deleted(service, id)
-    owned(call, entity)
-    del service.directory.deleted_applications[entity.id]
-    entity.properties["deletedDateTime"] = None
-    service.directory.applications[entity.id] = entity
-    reply = service.one(call, KIND, "directoryObjects", entity)
-    reply.body = {"@odata.type": "#microsoft.graph.application", **reply.body}
-    return reply
-
-
 def routes() -> list[Route]:
     """Every route; those on one application exist for each of its keys."""
     rows = [
@@ -259,10 +220,6 @@ def routes() -> list[Route]:
         Route("POST", "/applications", create),
         Route("GET", "/applications/$count", counting),
         Route("PATCH", "/applications(uniqueName='{uniqueName}')", upsert),
-        Route("GET", "/directory/deletedItems/microsoft.graph.application", deleted_listing),
-        Route("GET", "/directory/deletedItems/{id}", deleted_read),
-        Route("DELETE", "/directory/deletedItems/{id}", deleted_delete),
-        Route("POST", "/directory/deletedItems/{id}/restore", restore),
     ]
     for one in ("/applications/{id}", "/applications(appId='{appId}')", "/applications(uniqueName='{uniqueName}')"):
         rows += [

@@ -230,6 +230,7 @@ class Service:
         if total is not None and start == 0:
             body["@odata.count"] = total
         if end < len(rows):
+            self.tenant.faults.note("page-size")
             name = name or self._remember(rows, total)
             kept = "".join(f"&{key}={_quote(call.query[key])}" for key in ("$select", "$top") if key in call.query)
             body["@odata.nextLink"] = f"{call.base}/v1.0{call.path}?$skiptoken={name}-{end}{kept}"
@@ -271,8 +272,6 @@ class Service:
         top = call.query["$top"]
         if not top.isdecimal() or not 1 <= int(top) <= 999:
             raise bad_request("Invalid page size specified: '{0}'. Must be between 1 and 999 inclusive.".replace("{0}", top[:20]), "Request_UnsupportedQuery")  # fmt: skip
-        if int(top) > size:
-            self.tenant.faults.note("page-size")
         return min(size, int(top))
 
     def _remember(self, rows: list[Entity], total: int | None) -> str:
