@@ -101,6 +101,31 @@ def test_names_made_of_the_key():
     assert (app.unique_name, app.secret_label) == ("exosp-support-desk", "exosp-support-desk")
 
 
+APP_ID = "5e5addcd-3e8d-4e90-baf5-964efab2b20a"
+
+
+def adopting(head: str) -> str:
+    return (
+        f"exosp: 1\ntenant: a.example\napp: {{{head}credential: {{type: secret, valid_for: 1h, save_to: a.env}}}}\n"
+        "mailboxes: [a@b.example]\n"
+    )
+
+
+def test_an_application_that_is_adopted():
+    """An id needs neither key nor name; secrets and journals are then named by the id. A key beside it names them."""
+    bare = parse(adopting(f"id: {APP_ID.upper()}, "), HERE, {}).app
+    assert (bare.id, bare.key, bare.name) == (APP_ID, APP_ID, "")
+    assert bare.secret_label == f"exosp-{APP_ID}"
+    named = parse(adopting(f"id: {APP_ID}, key: crm, name: CRM, "), HERE, {}).app
+    assert (named.id, named.secret_label, named.name) == (APP_ID, "exosp-crm", "CRM")
+
+
+def test_an_id_is_an_application_id_and_stands_for_key_and_name():
+    """Anything but a GUID is refused; without an id, key and name are both missed."""
+    assert whats(adopting("id: support-desk, ")) == ["3:11 `app.id`: `support-desk` is no application id"]
+    assert whats(adopting("")) == ["3:1 `app` has no `key`", "3:1 `app` has no `name`"]
+
+
 def test_what_may_be_left_out():
     """The worldwide cloud, all three protocols, the app's SendAs, and nothing about Exchange."""
     short = parse(
@@ -440,7 +465,7 @@ def test_every_typo_is_named_with_its_key(name):
     lines = {
         "": {"exosp": "1", "tenant": "a.example", "cloud": "global", "app": "{key: a, name: b, credential: {type: secret, valid_for: 1d, save_to: a.env}}",
              "protocols": "[smtp]", "mailboxes": "[a@b.example]", "exchange": "{host: a}", "prune": "true"},
-        "app": {"key": "a", "name": "b", "credential": "{type: secret, valid_for: 1d, save_to: a.env}"},
+        "app": {"id": "5e5addcd-3e8d-4e90-baf5-964efab2b20a", "key": "a", "name": "b", "credential": "{type: secret, valid_for: 1d, save_to: a.env}"},
         "app.credential": {"type": "secret", "valid_for": "1d", "save_to": "a.env"},
         "mailboxes": {"address": "a@b.example", "protocols": "[smtp]", "send_as": "{from: c@b.example}"},
         "mailboxes.send_as": {"from": "c@b.example", "by": "app"},

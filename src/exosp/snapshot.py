@@ -8,7 +8,7 @@ Exchange carries: it may be either of them, or neither.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal, NewType
 
 AppId = NewType("AppId", str)
@@ -62,6 +62,19 @@ class Application:
 
 
 @dataclass(frozen=True)
+class DeletedApplication:
+    """A registration in the recycle bin. ``deleted``: since when, None where Graph does not say."""
+
+    application: Application
+    deleted: datetime | None = None
+
+    @property
+    def until(self) -> datetime | None:
+        """When it is gone for good (learn.microsoft.com/entra/fundamentals/recover-from-deletions: 30 days)."""
+        return None if self.deleted is None else self.deleted + timedelta(days=30)
+
+
+@dataclass(frozen=True)
 class EnterpriseApplication:
     """The service principal: the registration's presence in this tenant."""
 
@@ -93,10 +106,12 @@ class RoleAssignment:
 @dataclass(frozen=True)
 class SavedCredential:
     """What the playbook's ``save_to`` holds. ``works``: a token was issued for it just now;
-    ``foreign``: it holds another application's credential and must not be written over."""
+    ``foreign``: it holds another application's credential and must not be written over. ``key_id``: whose secret it
+    says that it holds."""
 
     state: Literal["absent", "works", "refused", "foreign"]
     why: str = ""
+    key_id: KeyId | None = None
 
 
 @dataclass(frozen=True)
@@ -214,6 +229,7 @@ class Snapshot:
     tenant_id: str = ""
     at: datetime = _NEVER  # when it was taken
     application: Application | None = None
+    deleted: tuple[DeletedApplication, ...] = ()  # while there is no application: what could be restored, newest first
     principal: EnterpriseApplication | None = None
     resource: Resource | None = None
     assignments: tuple[RoleAssignment, ...] = ()
@@ -227,6 +243,13 @@ class Snapshot:
     recipient_permissions: tuple[RecipientPermission, ...] = ()
     client_access: Mapping[MailboxId, ClientAccess] = field(default_factory=dict)
     transport: Transport | None = None
+
+    @property
+    def registration(self) -> Application | None:
+        """The application, or what restoring it from the recycle bin will bring back."""
+        if self.application is None and self.deleted:
+            return self.deleted[0].application
+        return self.application
 
     @property
     def entry(self) -> EnterpriseApplication | None:
@@ -247,7 +270,7 @@ class Snapshot:
         """This snapshot with one reply merged in, as if it had been read."""
         match seen:
             case Application():
-                return replace(self, application=seen)
+                return replace(self, application=seen, deleted=())
             case EnterpriseApplication():
                 return replace(self, principal=seen)
             case RoleAssignment():

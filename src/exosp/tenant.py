@@ -15,6 +15,7 @@ from .snapshot import (
     Application,
     ApplicationObjectId,
     ClientAccess,
+    DeletedApplication,
     EnterpriseApplication,
     ExchangeEntry,
     Holdings,
@@ -57,6 +58,12 @@ class Directory(Protocol):
     def application(self, unique_name: str) -> Application | None: ...
 
     def application_by_object_id(self, object_id: ApplicationObjectId) -> Application | None: ...
+
+    def application_by_app_id(self, app_id: AppId) -> Application | None: ...
+
+    def deleted(self, *, unique_name: str = "", app_id: AppId | None = None) -> tuple[DeletedApplication, ...]:
+        """Those in the recycle bin that bear the unique name or the appId, newest first."""
+        ...
 
     def principal(self, app_id: AppId) -> EnterpriseApplication | None: ...
 
@@ -135,6 +142,10 @@ class Vault(Protocol):
 
     def save(self, app_id: AppId, tenant_id: str, new: NewSecret, write: AddSecret) -> None:
         """Write the credential, 0600, whole or not at all."""
+        ...
+
+    def remove(self, app_id: AppId) -> bool:
+        """Delete what is saved, if it is exactly a credential of this application; whether there was one."""
         ...
 
 

@@ -21,7 +21,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from .errors import CloudError, Throttled, Unreachable, UsageError
-from .snapshot import AppId, SavedCredential
+from .snapshot import AppId, KeyId, SavedCredential
 from .tenant import NewSecret
 from .writes import AddSecret
 
@@ -34,6 +34,7 @@ MODE = 0o600
 _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 _TENANT = re.compile(r"[A-Za-z0-9.-]{1,253}")
 _CLIENT = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_KEY_ID = re.compile(rf"^# Saved by exosp\. .*Its key id is ({_CLIENT.pattern})\.")
 _BARE = re.compile(r"[A-Za-z0-9_.+/=@%,-][A-Za-z0-9_.+/=@%,~-]*")  # a ~ in front is replaced by shells
 
 Issue = Callable[[str, str, str], object]
@@ -47,6 +48,7 @@ class Credential:
     tenant_id: str
     client_id: str
     _secret: str = field(repr=False)
+    key_id: str = field(default="", compare=False)  # as its comment has it
 
     def reveal(self) -> str:
         """The secret, for the one request that carries it."""
@@ -92,7 +94,7 @@ class EnvFile:
             if more:
                 return SavedCredential("foreign", f"its secret is refused, and it holds more than that: {more}")
             return SavedCredential("refused", refusal.what.replace(held.reveal(), "…"))
-        return SavedCredential("works")
+        return SavedCredential("works", key_id=KeyId(held.key_id) if held.key_id else None)
 
     def load(self) -> Credential | None:
         """What is saved, None where nothing is. Raises UsageError where it cannot be used."""
@@ -133,6 +135,32 @@ class EnvFile:
             finally:
                 os.close(folder)
         self._sweep()
+
+    def remove(self, app_id: AppId) -> bool:
+        """Delete the file if it holds exactly a credential of ``app_id``, and comments; whether there was one. What is
+        another's stays. Raises UsageError where it cannot be deleted."""
+        try:
+            held, more = self._read()
+        except _Foreign:
+            return False
+        if held is None or held.client_id.lower() != app_id.lower():
+            return False
+        if more:
+            raise UsageError(
+                f"the saved credential cannot be deleted: its file holds more than that, {more}",
+                where=str(self.path), hint="take the credential's three lines out of it by hand",
+            )  # fmt: skip
+        try:
+            self.path.unlink()
+        except FileNotFoundError:
+            return False
+        except OSError as fault:
+            raise UsageError(
+                f"the saved credential cannot be deleted: {fault.strerror}",
+                where=str(self.path),
+                hint="delete it by hand",
+            ) from None
+        return True
 
     # Reading
 
@@ -262,7 +290,8 @@ def _parsed(held: bytes) -> tuple[Credential | None, str]:
         )
     if not _TENANT.fullmatch(found[TENANT]) or not _CLIENT.fullmatch(found[CLIENT]):
         raise _Foreign(f"{TENANT} or {CLIENT} holds no id")
-    return Credential(found[TENANT], found[CLIENT], found[SECRET]), ", ".join(others[:5])
+    key = _KEY_ID.search(lines[0])
+    return Credential(found[TENANT], found[CLIENT], found[SECRET], key[1] if key else ""), ", ".join(others[:5])
 
 
 def _value(name: str, text: str) -> str:

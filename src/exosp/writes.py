@@ -64,6 +64,15 @@ class UpsertApplication:
 
 
 @dataclass(frozen=True)
+class UpdateApplication:
+    """PATCH /applications/{id}, of one that was adopted. ``name`` empty: as it is; ``required`` is the whole list."""
+
+    application: ApplicationObjectId
+    name: str
+    required: tuple[RequiredResource, ...]
+
+
+@dataclass(frozen=True)
 class CreatePrincipal:
     """POST /servicePrincipals"""
 
@@ -125,7 +134,7 @@ class DeleteApplication:
 
 @dataclass(frozen=True)
 class RestoreApplication:
-    """POST /directory/deletedItems/{id}/restore. Its enterprise application does not come back with it."""
+    """POST /directory/deletedItems/{id}/restore. Whether its enterprise application comes back with it is read after."""
 
     deleted: ApplicationObjectId
 
@@ -206,6 +215,7 @@ class SetClientAccess:
 
 GraphWrite = (
     UpsertApplication
+    | UpdateApplication
     | CreatePrincipal
     | TagPrincipal
     | AssignRole

@@ -41,7 +41,8 @@ from ..writes import (
 from .cmdlets import CHUNK, Answer, Cmdlet, Item, Remoting, Row, Rows
 from .errors import SERVICE
 from .joining import present, several, shown, truth
-from .records import client_access, entry, mailbox, mailbox_or_not, no_mailbox, permission, recipient_permission
+from .records import client_access, entry, mailbox_or_not, no_mailbox, permission, recipient_permission
+from .records import mailbox as as_mailbox
 from .trustees import Pair, Trustees, one_trustee
 
 T = TypeVar("T")
@@ -108,12 +109,20 @@ class Online:
         return tuple(dict.fromkeys(replace(row, trustee=named[row.mailbox, row.trustee]) for row in found))
 
     def holdings(self, entry: ExchangeEntry) -> Holdings:
-        """What one entry may do anywhere. Both cmdlets are asked with their own filter; an answer that names more than
-        one trustee, or one that cannot be this entry, shows that the filter was not honoured, and is not believed."""
-        boxes = [mailbox(row) for row in self._rows(Cmdlet("Get-Mailbox", _ALL))]
+        """What one entry may do anywhere. Where one mailbox cannot be read, nothing is known for sure."""
+        try:
+            return self._holdings(entry)
+        except (Throttled, Unreachable):
+            raise
+        except CloudError as fault:
+            return Holdings(unread=fault.what)
+
+    def _holdings(self, entry: ExchangeEntry) -> Holdings:
+        """Both cmdlets are asked with their own filter; an answer that names more than one trustee, or one that cannot
+        be this entry, shows that the filter was not honoured, and is not believed."""
+        boxes = [as_mailbox(row) for row in self._rows(Cmdlet("Get-Mailbox", _ALL))]
         boxes = [box for box in boxes if box.id and box.kind != "group"]
-        who = {"User": entry.object_id}
-        cmdlet = Cmdlet("Get-MailboxPermission", _ALL | who, over="Identity")
+        cmdlet = Cmdlet("Get-MailboxPermission", {**_ALL, "User": entry.object_id}, over="Identity")
         rights = [permission(box.id, row) for box, rows in self._each(cmdlet, boxes) for row in rows]
         by_form = {form: box for box in boxes for form in box.forms}
         send_as = []
@@ -125,7 +134,7 @@ class Online:
             if not one_trustee(entry, named):
                 return Holdings(unread="Exchange answered with rows of others when asked for this entry's alone")
         mine = entry.object_id.lower()
-        held = {row.mailbox for row in (*rights, *send_as)}
+        held = {row.mailbox for row in rights} | {row.mailbox for row in send_as}
         return Holdings(
             mailboxes=tuple(box for box in boxes if box.id in held),
             permissions=tuple(dict.fromkeys(replace(row, user=mine) for row in rights if not row.inherited)),

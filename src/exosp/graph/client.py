@@ -20,14 +20,16 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from ..clouds import Cloud
-from ..errors import CloudError, Unreachable
+from ..errors import CloudError, Missing, Unreachable
 from ..snapshot import (
     AppId,
     Application,
     ApplicationObjectId,
+    DeletedApplication,
     EnterpriseApplication,
     Observed,
     PrincipalObjectId,
+    RequiredResource,
     Resource,
     RoleAssignment,
     Snapshot,
@@ -44,6 +46,7 @@ from ..writes import (
     RemoveSecret,
     RestoreApplication,
     TagPrincipal,
+    UpdateApplication,
     UpsertApplication,
 )
 from . import records, refusals
@@ -62,6 +65,8 @@ READ_TIMEOUT = 60.0  # seconds
 _APPLICATION = (
     "id", "appId", "displayName", "uniqueName", "signInAudience", "requiredResourceAccess", "passwordCredentials",
 )  # fmt: skip
+_DELETED = (*_APPLICATION, "deletedDateTime")
+_LARGEST_PAGE = 999  # learn.microsoft.com/graph/api/directory-deleteditems-list
 _PRINCIPAL = ("id", "appId", "displayName", "tags", "accountEnabled")
 _RESOURCE = ("id", "appId", "appRoles")
 _ASSIGNMENT = ("id", "principalId", "resourceId", "appRoleId")
@@ -167,6 +172,26 @@ class Graph:
         found = self._one(self._client.applications.by_application_id(object_id), _APPLICATION)
         return None if found is None else _read(found, records.application)
 
+    def application_by_app_id(self, app_id: AppId) -> Application | None:
+        found = self._one(self._client.applications_with_app_id(_quoted(app_id)), _APPLICATION)
+        return None if found is None else _read(found, records.application)
+
+    def deleted(self, *, unique_name: str = "", app_id: AppId | None = None) -> tuple[DeletedApplication, ...]:
+        """Those in the recycle bin that bear the unique name or the appId, newest first. Filtered here: no page says
+        that $filter takes these two on deleted items."""
+        builder = self._client.directory.deleted_items.graph_application
+        # The SDK shortens the type's name; the page and Graph's own links have it whole.
+        builder.url_template = builder.url_template.replace("/graph.application", "/microsoft.graph.application")
+        pages = self._pages(builder, _DELETED, top=_LARGEST_PAGE)
+        found = (_read(_Answer(page.asked, row), records.deleted) for page in pages for row in _rows(page))
+        mine = (
+            row
+            for row in found
+            if (unique_name and row.application.unique_name == unique_name)
+            or (app_id and row.application.app_id.lower() == app_id.lower())
+        )
+        return tuple(sorted(mine, key=lambda row: row.deleted.timestamp() if row.deleted else 0.0, reverse=True))
+
     def principal(self, app_id: AppId) -> EnterpriseApplication | None:
         found = self._one(self._client.service_principals_with_app_id(_quoted(app_id)), _PRINCIPAL)
         return None if found is None else _read(found, records.principal)
@@ -185,9 +210,15 @@ class Graph:
     # Writes
 
     def send(self, write: GraphWrite, seen: Snapshot) -> Observed | NewSecret | None:
+        body: dict[str, Any]
         match write:
             case UpsertApplication():
                 return self._upsert(write)
+            case UpdateApplication():
+                builder = self._client.applications.by_application_id(write.application)
+                named = {"displayName": write.name} if write.name else {}
+                body = {**named, "requiredResourceAccess": _required(write.required)}
+                return _shown(self._write("PATCH", builder, body, write), records.application)
             case CreatePrincipal():
                 body = {"appId": write.app_id.value(seen), "tags": list(write.tags)}
                 return _shown(self._write("POST", self._client.service_principals, body, write), records.principal)
@@ -216,7 +247,13 @@ class Graph:
                 return None
             case RestoreApplication():
                 builder = self._client.directory.deleted_items.by_directory_object_id(write.deleted).restore
-                self._write("POST", builder, None, write)
+                try:
+                    self._write("POST", builder, None, write)
+                except Missing:  # somebody restored it, or an earlier request did whose answer was lost
+                    found = self.application_by_object_id(write.deleted)
+                    if found is None:
+                        raise
+                    return found
                 return self.application_by_object_id(write.deleted)  # the reply has no uniqueName for sure
 
     def _upsert(self, write: UpsertApplication) -> Application | None:
@@ -228,10 +265,7 @@ class Graph:
         body = {
             "displayName": write.name,
             "signInAudience": write.audience,
-            "requiredResourceAccess": [
-                {"resourceAppId": entry.resource, "resourceAccess": [{"id": i, "type": t} for i, t in entry.access]}
-                for entry in write.required
-            ],
+            "requiredResourceAccess": _required(write.required),
         }
         if self._has_unique_name_key:
             try:
@@ -271,8 +305,10 @@ class Graph:
         except refusals.NotThere:
             return None
 
-    def _pages(self, builder: Any, select: tuple[str, ...], asked: str = "") -> Iterator[_Answer]:
+    def _pages(self, builder: Any, select: tuple[str, ...], asked: str = "", *, top: int = 0) -> Iterator[_Answer]:
         query: dict[str, Any] = {"%24select": list(select)}
+        if top:
+            query["%24top"] = top
         if asked:
             query["%24filter"] = asked
         info = _request("GET", builder, query)
@@ -385,6 +421,13 @@ def _request(method: str, builder: Any, query: dict[str, Any]) -> "RequestInform
     info.query_parameters.update(query)
     info.headers.try_add("Accept", "application/json")
     return info
+
+
+def _required(entries: tuple[RequiredResource, ...]) -> list[dict[str, Any]]:
+    return [
+        {"resourceAppId": entry.resource, "resourceAccess": [{"id": i, "type": t} for i, t in entry.access]}
+        for entry in entries
+    ]
 
 
 def _quoted(text: str) -> str:

@@ -10,6 +10,7 @@ from ..snapshot import (
     AppId,
     Application,
     ApplicationObjectId,
+    DeletedApplication,
     EnterpriseApplication,
     KeyId,
     PrincipalObjectId,
@@ -44,6 +45,11 @@ def application(body: dict[str, Any]) -> Application:
         ),
         secrets=tuple(secret(entry) for entry in body.get("passwordCredentials") or ()),
     )
+
+
+def deleted(body: dict[str, Any]) -> DeletedApplication:
+    since = body.get("deletedDateTime")
+    return DeletedApplication(application(body), datetime.fromisoformat(since) if since else None)
 
 
 def secret(body: dict[str, Any]) -> Secret:

@@ -22,12 +22,14 @@ from ..writes import (
     RemoveSecret,
     RestoreApplication,
     TagPrincipal,
+    UpdateApplication,
     UpsertApplication,
 )
 
 # The least that each write needs, as application permissions (the permission tables of the pages for each method).
 NEEDS: dict[type[GraphWrite] | None, str] = {
     UpsertApplication: "Application.ReadWrite.OwnedBy (Application.ReadWrite.All for an application of another's)",
+    UpdateApplication: "Application.ReadWrite.All (Application.ReadWrite.OwnedBy for one that the caller owns)",
     CreatePrincipal: "Application.ReadWrite.OwnedBy (Application.ReadWrite.All for an application of another's)",
     TagPrincipal: "Application.ReadWrite.OwnedBy (Application.ReadWrite.All for an application of another's)",
     AssignRole: "AppRoleAssignment.ReadWrite.All and Application.Read.All",

@@ -26,7 +26,7 @@ LEVELS: dict[str, dict[str, bool]] = {
         "exosp": NEEDED, "tenant": NEEDED, "cloud": OPTIONAL, "app": NEEDED, "protocols": OPTIONAL,
         "mailboxes": NEEDED, "exchange": OPTIONAL, "prune": OPTIONAL,
     },
-    "app": {"key": NEEDED, "name": NEEDED, "credential": NEEDED},
+    "app": {"id": OPTIONAL, "key": NEEDED, "name": NEEDED, "credential": NEEDED},
     "app.credential": {"type": NEEDED, "valid_for": NEEDED, "save_to": NEEDED},
     "mailboxes": {"address": NEEDED, "protocols": OPTIONAL, "send_as": OPTIONAL},
     "mailboxes.send_as": {"from": NEEDED, "by": OPTIONAL},
@@ -36,6 +36,9 @@ LEVELS: dict[str, dict[str, bool]] = {
     },
 }  # fmt: skip
 """Every key there is, by the mapping it stands in."""
+
+STANDS_FOR = {"app.key": "id", "app.name": "id"}
+"""Needed keys that may be left out where another one of their mapping stands."""
 
 EXAMPLES = {
     "exosp": "exosp: 1",
@@ -105,7 +108,7 @@ class Keys:
                 if meant is not None:
                     found.setdefault(meant, (key, value))
         for name, needed in known.items():
-            if needed and name not in found and node.whole:
+            if needed and name not in found and node.whole and STANDS_FOR.get(f"{level}.{name}") not in found:
                 example = EXAMPLES[f"{level}.{name}".removeprefix(".")]
                 self.fault(start, f"{called} has no `{name}`", f"add {example}")
         return found

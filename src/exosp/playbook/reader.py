@@ -75,12 +75,13 @@ class Reader(Keys):
         keys = self.keys("app", "`app`", self.filled("app", key, node), key.start)
         if keys is None:
             return None
+        app_id = self.optional(keys, "id", rules.app_id, field="app.id")
         found = self.optional(keys, "key", rules.key, field="app.key")
         name = self.optional(keys, "name", rules.name, field="app.name")
         credential = self._credential(*keys["credential"]) if "credential" in keys else None
-        if found is None or name is None or credential is None:
+        if credential is None or (app_id is None and (found is None or name is None)):
             return None
-        return App(found, name, credential, self.place(key.start))
+        return App(found or app_id or "", name or "", credential, self.place(key.start), app_id)
 
     def _credential(self, key: Scalar, node: Node) -> SecretCredential | None:
         field = "app.credential"

@@ -8,6 +8,8 @@ import re
 import unicodedata
 from collections.abc import Container, Iterable
 
+from ..snapshot import AppId
+
 DURATION = re.compile(r"([0-9]{1,6})([hdw])")
 SECONDS = {"h": 3600, "d": 86400, "w": 7 * 86400}
 SHORTEST, LONGEST = SECONDS["h"], 730 * SECONDS["d"]  # two years are what the portal offers at most
@@ -56,6 +58,15 @@ def key(value: str) -> str:
             "must be 1 to 100 of a-z, 0-9 and -, and begin and end with a letter or digit", "such as support-desk"
         )
     return value
+
+
+def app_id(value: str) -> AppId:
+    if not GUID.fullmatch(value):
+        raise Refused(
+            "is no application id",
+            "the Application (client) ID that App registrations shows: 8-4-4-4-12 digits a-f, 0-9",
+        )
+    return AppId(value.lower())
 
 
 def name(value: str) -> str:

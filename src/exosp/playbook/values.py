@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..snapshot import Address, Protocol
+from ..snapshot import Address, AppId, Protocol
 
 PROTOCOLS: tuple[Protocol, ...] = ("imap", "pop", "smtp")
 
@@ -33,16 +33,19 @@ class SecretCredential:
 
 @dataclass(frozen=True)
 class App:
-    """The application. ``key`` is its identity; ``name`` is for people and identifies nothing."""
+    """The application. ``key`` is its identity, or ``id`` where that names one which exists already and is adopted:
+    then ``key`` only names secrets and journals, and is the id where the playbook has none. ``name`` is for people and
+    identifies nothing; empty: as it is."""
 
     key: str
     name: str
     credential: SecretCredential
     place: Place
+    id: AppId | None = None
 
     @property
     def unique_name(self) -> str:
-        """Graph's uniqueName."""
+        """Graph's uniqueName, of what was not adopted."""
         return f"exosp-{self.key}"
 
     @property

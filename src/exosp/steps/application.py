@@ -1,30 +1,61 @@
-"""The registration: found by its uniqueName, single tenant, asking for the roles that the protocols need.
+"""The registration: found by its uniqueName or adopted by its appId, asking for the roles that the protocols need.
 
-What makes it ours is the uniqueName ``exosp-<key>``; a display name identifies nothing. requiredResourceAccess gains our
-entries and keeps every other one.
-Source: learn.microsoft.com/graph/api/application-upsert.
+What makes it ours is the uniqueName ``exosp-<key>``, or that the playbook names its appId; a display name identifies
+nothing. requiredResourceAccess gains our entries and keeps every other one. A deleted application keeps its uniqueName,
+so it is restored from the recycle bin and never made a second time. What was adopted keeps all else that it is.
+Source: learn.microsoft.com/graph/api/application-upsert, directory-deleteditems-restore.
 """
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
+from ..errors import Forbidden
 from ..plan import Change, Drift, Refusal
 from ..playbook import Playbook
-from ..snapshot import EXCHANGE_ONLINE, RequiredResource, RoleId, Snapshot
+from ..snapshot import EXCHANGE_ONLINE, Application, RequiredResource, RoleId, Snapshot
 from ..tenant import Tenant
-from ..writes import UpsertApplication
+from ..writes import RestoreApplication, UpdateApplication, UpsertApplication
 
 AUDIENCE = "AzureADMyOrg"  # single tenant
+PREFIX = "exosp-"  # of every uniqueName that a playbook's key makes
 
 ROLE_OF = {"imap": "IMAP.AccessAsApp", "pop": "POP.AccessAsApp", "smtp": "SMTP.SendAsApp"}
 
 
 def observe(want: Playbook, tenant: Tenant, seen: Snapshot) -> Snapshot:
-    return replace(
-        seen,
-        resource=tenant.directory.resource(EXCHANGE_ONLINE),
-        application=tenant.directory.application(want.app.unique_name),
-    )
+    directory, app = tenant.directory, want.app
+    seen = replace(seen, resource=directory.resource(EXCHANGE_ONLINE))
+    found = directory.application_by_app_id(app.id) if app.id else directory.application(app.unique_name)
+    if found is not None:
+        return replace(seen, application=found, deleted=())
+    try:
+        deleted = directory.deleted(app_id=app.id) if app.id else directory.deleted(unique_name=app.unique_name)
+    except Forbidden:  # it needs Application.Read.All; creating then meets what lies there, and says so
+        deleted = ()
+    return replace(seen, application=None, deleted=deleted)
+
+
+def called(want: Playbook, seen: Snapshot) -> str:
+    """The application's name for people."""
+    held = seen.registration
+    return want.app.name or (held.name if held else "") or want.app.key
+
+
+def unavailable(want: Playbook, seen: Snapshot) -> bool:
+    """Whether the playbook adopts an application that cannot be had; then nothing can be built on it."""
+    return want.app.id is not None and seen.registration is None
+
+
+def foreign(want: Playbook, seen: Snapshot) -> str:
+    """Why the application that the playbook adopts is not its own to change; empty where nothing says so. ``plan`` does
+    not refuse for it: that is a guard's, which a flag lifts."""
+    app = seen.registration
+    if want.app.id is None or app is None or not app.unique_name.startswith(PREFIX):
+        return ""
+    if app.unique_name == want.app.unique_name:
+        return ""
+    return f"the application {app.name!r} bears the unique name {app.unique_name}, so another playbook of exosp made it"
 
 
 def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
@@ -45,30 +76,133 @@ def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
             "check that `cloud` and `tenant` in the playbook belong together",
         )
         return
-    roles = tuple(seen.resource.roles[ROLE_OF[p]] for p in want.needed())
-    values = sorted(ROLE_OF[p] for p in want.needed())
-    app = seen.application
-    required = _with(app.required if app else (), roles)
-    write = UpsertApplication(want.app.unique_name, want.app.name, AUDIENCE, required)
-    after = {"name": want.app.name, "signInAudience": AUDIENCE, "permissions": values}
+    if unavailable(want, seen):
+        yield _not_here(want, seen)
+        return
+    app = seen.registration
+    required = _with(app.required if app else (), _needed(want, seen))
     if app is None:
+        after = {"name": want.app.name, "signInAudience": AUDIENCE, "permissions": _values(want)}
         yield Change(
-            "application", "create", want.app.name, None, after, (write,),
+            "application", "create", want.app.name, None, after,
+            (UpsertApplication(want.app.unique_name, want.app.name, AUDIENCE, required),),
             f"no application has the unique name {want.app.unique_name}",
         )  # fmt: skip
         return
+    yield from _mended(want, seen, app, required)
+    yield from _drift(want, seen, app)
+
+
+def _not_here(want: Playbook, seen: Snapshot) -> Refusal:
+    if seen.principal is not None:
+        return Refusal(
+            "application", str(want.app.id),
+            f"its registration is in another tenant: here is only its enterprise application, {seen.principal.name!r}",
+            "only the tenant that registered it can give it a secret and permissions; register one here: leave out "
+            "`id`, and give `key` and `name`",
+            str(want.app.place),
+        )  # fmt: skip
+    return Refusal(
+        "application", str(want.app.id), "no application with this id is registered in this tenant",
+        "`id` is the Application (client) ID, not an object ID; check it under App registrations, All applications",
+        str(want.app.place),
+    )  # fmt: skip
+
+
+def _mended(
+    want: Playbook, seen: Snapshot, app: Application, required: tuple[RequiredResource, ...]
+) -> Iterator[Change]:
+    """The one change that brings an application back where it is deleted, and makes it as it is to be."""
+    adopted = want.app.id is not None
     differs = []
-    if app.name != want.app.name:
+    if want.app.name and app.name != want.app.name:
         differs.append(f"it is named {app.name!r}")
-    if app.audience != AUDIENCE:
+    if not adopted and app.audience != AUDIENCE:
         differs.append(f"its audience is {app.audience}, not this tenant alone")
     if app.required != required:
-        differs.append("it does not ask for every role that the protocols need")
-    if differs:
-        held = {id_ for entry in app.required if entry.resource == EXCHANGE_ONLINE for id_, _ in entry.access}
-        names = sorted(value for value, id_ in seen.resource.roles.items() if id_ in held)
-        before = {"name": app.name, "signInAudience": app.audience, "permissions": names}
-        yield Change("application", "update", want.app.name, before, after, (write,), "; ".join(differs))
+        differs.append(f"it does not ask for {_unasked(seen, app, required)}")
+    writes: tuple[RestoreApplication | UpdateApplication | UpsertApplication, ...] = ()
+    if differs and adopted:
+        writes = (UpdateApplication(app.object_id, want.app.name, required),)
+    elif differs:
+        writes = (UpsertApplication(want.app.unique_name, want.app.name, AUDIENCE, required),)
+    target = called(want, seen)
+    before: dict[str, Any] = {
+        "name": app.name,
+        "signInAudience": app.audience,
+        "permissions": _asked(seen, app.required),
+    }
+    after = {
+        "name": target,
+        "signInAudience": app.audience if adopted else AUDIENCE,
+        "permissions": _asked(seen, required),
+    }
+    if seen.application is None:
+        first = seen.deleted[0]
+        since = f"{first.deleted:%Y-%m-%d %H:%M} UTC" if first.deleted else "a time that Graph does not say"
+        why = [f"it lies in the recycle bin since {since}"]
+        if first.until:
+            why = [f"{why[0]}, until {first.until:%Y-%m-%d %H:%M} UTC, then it is gone for good"]
+        if len(seen.deleted) > 1:
+            why.append(f"{len(seen.deleted)} of that name lie there; this is the newest, {app.app_id}")
+        before = {**before, "deleted": first.deleted.isoformat() if first.deleted else None}
+        yield Change(
+            "application", "restore", target, before, after, (RestoreApplication(app.object_id), *writes),
+            "; ".join([*why, *differs]),
+        )  # fmt: skip
+    elif differs:
+        yield Change("application", "update", target, before, after, writes, "; ".join(differs))
+
+
+def _drift(want: Playbook, seen: Snapshot, app: Application) -> Iterator[Drift]:
+    target = called(want, seen)
+    if want.app.id is not None and app.audience != AUDIENCE:
+        yield Drift("application", target, f"its audience is {app.audience}, not this tenant alone; it was adopted so")
+    assert seen.resource is not None
+    consented = {row.role for row in seen.assignments if row.resource == seen.resource.object_id}
+    names = {role: value for value, role in seen.resource.roles.items()}
+    for role in _roles(app.required) - set(_needed(want, seen)):
+        if role not in consented:  # else consent has it
+            yield Drift(
+                "application", target, f"it asks for {names.get(role, role)}, which no protocol of the playbook needs"
+            )
+
+
+def _needed(want: Playbook, seen: Snapshot) -> tuple[RoleId, ...]:
+    assert seen.resource is not None
+    return tuple(seen.resource.roles[ROLE_OF[p]] for p in want.needed())
+
+
+def _values(want: Playbook) -> list[str]:
+    return sorted(ROLE_OF[p] for p in want.needed())
+
+
+def _roles(required: tuple[RequiredResource, ...]) -> set[RoleId]:
+    """The application roles on Exchange Online that are asked for."""
+    return {
+        RoleId(id_)
+        for entry in required
+        if entry.resource == EXCHANGE_ONLINE
+        for id_, type_ in entry.access
+        if type_ == "Role"
+    }
+
+
+def _asked(seen: Snapshot, required: tuple[RequiredResource, ...]) -> list[str]:
+    """By name; permissions of other resources are not shown, as they stay."""
+    assert seen.resource is not None
+    held = {role.lower() for role in _roles(required)}
+    return sorted(value for value, role in seen.resource.roles.items() if role.lower() in held)
+
+
+def _unasked(seen: Snapshot, app: Application, required: tuple[RequiredResource, ...]) -> str:
+    """The roles that are missing from requiredResourceAccess, and which of them were consented to all the same."""
+    assert seen.resource is not None
+    consented = {row.role for row in seen.assignments if row.resource == seen.resource.object_id}
+    shown = []
+    for value in sorted(set(_asked(seen, required)) - set(_asked(seen, app.required))):
+        shown.append(f"{value} (consented to already)" if seen.resource.roles[value] in consented else value)
+    return ", ".join(shown)
 
 
 def _with(required: tuple[RequiredResource, ...], roles: tuple[RoleId, ...]) -> tuple[RequiredResource, ...]:

@@ -2,7 +2,7 @@
 one whose copy is lost is never answered by adding another.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ..plan import Change, Drift, Refusal
@@ -15,17 +15,17 @@ _LOST = "an earlier run was interrupted after it made a secret, and its journal 
 
 
 def observe(want: Playbook, tenant: Tenant, seen: Snapshot) -> Snapshot:
-    app = seen.application
+    app = seen.registration
     return replace(seen, credential=tenant.vault.state(app.app_id if app else None))
 
 
 def live(want: Playbook, seen: Snapshot) -> tuple[Secret, ...]:
     """Secrets that bear our label, the id of the run that made them behind it or not, and had not ended when the
-    snapshot was taken."""
-    if seen.application is None:
+    snapshot was taken; also of an application in the recycle bin, which comes back with them."""
+    if seen.registration is None:
         return ()
     label = want.app.secret_label
-    mine = (s for s in seen.application.secrets if s.label == label or s.label.startswith(f"{label} "))
+    mine = (s for s in seen.registration.secrets if s.label == label or s.label.startswith(f"{label} "))
     return tuple(s for s in mine if s.ends > seen.at)
 
 
@@ -33,11 +33,13 @@ def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
     wish, saved = want.app.credential, seen.credential
     orphans = tuple(s for s in live(want, seen) if s.key_id in seen.lost_secrets)
     remove = tuple(RemoveSecret(APPLICATION, s.key_id) for s in orphans)
+    alive = tuple(s for s in live(want, seen) if s not in orphans)
     if saved.state == "works":
         if orphans:
             yield Change(
                 "credential", "update", wish.shown, {"lost": [s.label for s in orphans]}, {"lost": []}, remove, _LOST
             )
+        yield from _several(want, seen, alive)
         return
     if saved.state == "foreign":
         yield Refusal(
@@ -45,21 +47,54 @@ def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
             str(wish.place),
         )  # fmt: skip
         return
-    alive = tuple(s for s in live(want, seen) if s not in orphans)
+    if alive and saved.state == "refused" and seen.application is None:
+        yield Drift(
+            "credential", wish.shown,
+            "whether the saved secret still works shows only once its application is back from the recycle bin",
+        )  # fmt: skip
+        return
     if alive:
-        ends = ", ".join(f"{s.label} (begins {s.hint}…, ends {s.ends:%Y-%m-%d})" for s in alive)
+        which = "a live secret of ours exists" if len(alive) == 1 else f"{len(alive)} live secrets of ours exist"
+        whose = "its saved copy" if len(alive) == 1 else "the saved copy"
         lost = "is not there" if saved.state == "absent" else f"is refused: {saved.why}"
         yield Refusal(
-            "credential", wish.shown, f"a live secret of ours exists, {ends}, and its saved copy {lost}",
-            f"put {wish.shown} back; or remove that secret under App registrations, Certificates & secrets, "
-            "and run apply again: exosp adds no second one unasked",
+            "credential", wish.shown, f"{which}, {_named(alive)}, and {whose} {lost}",
+            f"put {wish.shown} back; or remove {'that secret' if len(alive) == 1 else 'those secrets'} under App "
+            "registrations, Certificates & secrets, and run apply again: exosp adds no second one unasked",
             str(wish.place),
         )  # fmt: skip
         return
     days = wish.valid_for / 86400
+    if orphans:
+        why = f"{_LOST}; it makes place for one that is"
+    elif saved.state == "absent":
+        why = "no live secret of ours exists"
+    else:
+        why = "the saved secret no longer works and none of ours is alive"
     yield Change(
         "credential", "add", wish.shown, None if saved.state == "absent" else {"saved": saved.why},
         {"type": "secret", "label": want.app.secret_label, "valid_for_days": round(days, 2), "mode": "0600"},
-        (*remove, AddSecret(APPLICATION, want.app.secret_label, wish.valid_for, wish.shown)),
-        f"{_LOST}; it makes place for one that is" if orphans else "no live secret of ours exists" if saved.state == "absent" else "the saved secret no longer works and none of ours is alive",
+        (*remove, AddSecret(APPLICATION, want.app.secret_label, wish.valid_for, wish.shown)), why,
     )  # fmt: skip
+
+
+def _several(want: Playbook, seen: Snapshot, alive: Sequence[Secret]) -> Iterator[Drift]:
+    """Live secrets of ours beside the saved one. None is removed unasked: a copy may be in use elsewhere."""
+    used = [s for s in alive if s.key_id == seen.credential.key_id]
+    others = [s for s in alive if s not in used]
+    shown = want.app.credential.shown
+    if used and others:
+        yield Drift(
+            "credential", shown,
+            f"{len(others)} more live {'secret' if len(others) == 1 else 'secrets'} of ours: {_named(others)}; "
+            f"the saved one is {_named(used)}",
+        )  # fmt: skip
+    elif len(others) > 1:
+        yield Drift(
+            "credential", shown,
+            f"{len(others)} live secrets of ours, {_named(others)}; which one is saved, {shown} does not say",
+        )  # fmt: skip
+
+
+def _named(secrets: Sequence[Secret]) -> str:
+    return ", ".join(f"{s.label} (begins {s.hint}…, ends {s.ends:%Y-%m-%d})" for s in secrets)

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from ..plan import Change, Drift, Refusal
 from ..playbook import Playbook
-from ..snapshot import ExchangeEntry, Holdings, MailboxId, Snapshot
+from ..snapshot import ExchangeEntry, Holdings, MailboxId, Owed, Snapshot
 from ..tenant import Tenant
 from ..writes import (
     APP_ID,
@@ -25,87 +25,102 @@ from ..writes import (
     RemoveRecipientPermission,
     RemoveServicePrincipal,
 )
+from .application import called
 
 NOTHING = Holdings(unread="it was not asked")
+SEND_AS = "SendAs"
 
 
 def observe(want: Playbook, tenant: Tenant, seen: Snapshot) -> Snapshot:
-    if seen.application is None:
+    """Holdings of an entry that the snapshot has already are not read again: it takes the whole tenant's mailboxes."""
+    app = seen.registration
+    if app is None:
         return replace(seen, entries=(), holdings={})
-    entries = tenant.exchange.entries(seen.application.app_id)
-    return replace(
-        seen, entries=entries, holdings={entry.identity: tenant.exchange.holdings(entry) for entry in entries}
-    )
+    entries = tenant.exchange.entries(app.app_id)
+    known = {identity: held for identity, held in seen.holdings.items() if not held.unread}
+    held = {entry.identity: known.get(entry.identity) or tenant.exchange.holdings(entry) for entry in entries}
+    return replace(seen, entries=entries, holdings=held)
 
 
 def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
-    entries = of_ours(seen)
-    if not entries:
-        yield Change(
-            "exchange", "create", want.app.name, None, {"ObjectId": "the enterprise application's object ID"},
-            (NewServicePrincipal(APP_ID, PRINCIPAL, want.app.name),), "Exchange does not know the application",
-        )  # fmt: skip
-        return
-    bad = wrong(seen)
-    if not bad:
-        return
+    bad, name = wrong(seen), called(want, seen)
     refusals = [refusal for entry in bad for refusal in _refusals(entry, seen)]
     if refusals:
         yield from refusals
         return
-    news = () if len(bad) < len(entries) else (NewServicePrincipal(APP_ID, PRINCIPAL, want.app.name),)
-    away = tuple(write for entry in bad for write in _taken(entry, seen))
-    gone = tuple(RemoveServicePrincipal(entry.identity, entry.object_id) for entry in bad)
+    news = () if right(seen) else (NewServicePrincipal(APP_ID, PRINCIPAL, name),)
     again = regranted(want, seen)
+    if not bad and not again:
+        if news:
+            yield Change(
+                "exchange", "create", name, None, {"ObjectId": "the enterprise application's object ID"},
+                news, "Exchange does not know the application",
+            )  # fmt: skip
+        return
+    away = tuple(dict.fromkeys(write for entry in bad for write in _taken(entry, seen)))
+    gone = tuple(RemoveServicePrincipal(entry.identity, entry.object_id) for entry in bad)
+    why = [_named(entry, seen) for entry in bad]
+    if not bad:
+        why = ["a repair was interrupted after it took grants away that are not known to have been given back"]
+        why += ["Exchange does not know the application"] if news else []
     yield Change(
-        "exchange", "repair", want.app.name,
+        "exchange", "repair", name,
         {"ObjectId": [entry.object_id for entry in bad], "grants": sorted(_shown(write) for write in away)},
         {"ObjectId": "the enterprise application's object ID", "grants": sorted(_shown(write) for write in again)},
-        (*away, *gone, *news, *again), "; ".join(_named(entry, seen) for entry in bad),
+        (*away, *gone, *news, *again), "; ".join(why),
     )  # fmt: skip
 
 
 def of_ours(seen: Snapshot) -> list[ExchangeEntry]:
     """Every entry that bears the application's appId."""
-    app = seen.application
+    app = seen.registration
     return [entry for entry in seen.entries if app is not None and entry.app_id.lower() == app.app_id.lower()]
 
 
 def right(seen: Snapshot) -> ExchangeEntry | None:
     """The entry that logins go by. None where there is no enterprise application, whatever Exchange holds."""
-    mine = seen.principal
-    held = (entry for entry in of_ours(seen) if mine is not None and entry.object_id.lower() == mine.object_id.lower())
-    return next(held, None)
+    return next((entry for entry in of_ours(seen) if _is_right(entry, seen)), None)
 
 
 def wrong(seen: Snapshot) -> list[ExchangeEntry]:
     """The entries that no login goes by."""
-    good = right(seen)
-    return [entry for entry in of_ours(seen) if entry is not good]
+    return [entry for entry in of_ours(seen) if not _is_right(entry, seen)]
+
+
+def _is_right(entry: ExchangeEntry, seen: Snapshot) -> bool:
+    return seen.principal is not None and entry.object_id.lower() == seen.principal.object_id.lower()
 
 
 def regranted(want: Playbook, seen: Snapshot) -> tuple[AddMailboxPermission | AddRecipientPermission, ...]:
-    """What the repair grants to the right entry, since a wrong one held it. With ``prune`` only what the playbook lists.
-    Nothing where the repair is refused."""
+    """What the repair grants to the right entry: what wrong ones hold and what an interrupted repair owes, without what
+    the right one has. With ``prune`` only what the playbook lists. Nothing where the repair is refused."""
     bad = wrong(seen)
     if any(refusal for entry in bad for refusal in _refusals(entry, seen)):
         return ()
     good = right(seen)
     own = seen.holdings.get(good.identity, NOTHING) if good else NOTHING
-    open_to = {(row.mailbox, text.lower()) for row in own.permissions if not row.deny for text in row.rights}
-    sends = {row.mailbox for row in own.recipient_permissions if not row.deny}
+    has = {(row.mailbox, text.lower()) for row in own.permissions if not row.deny for text in row.rights}
+    has |= {(row.mailbox, SEND_AS.lower()) for row in own.recipient_permissions if not row.deny}
     boxes, senders = listed(want, seen)
-    found: dict[AddMailboxPermission | AddRecipientPermission, None] = {}
-    for write in (write for entry in bad for write in _taken(entry, seen)):
-        if isinstance(write, RemoveMailboxPermission):
-            rights = tuple(text for text in write.rights if (write.mailbox, text.lower()) not in open_to)
-            if want.prune:
-                rights = tuple(text for text in rights if text.lower() == "fullaccess" and write.mailbox in boxes)
-            if rights:
-                found[AddMailboxPermission(write.mailbox, write.address, ENTRY, rights)] = None
-        elif write.mailbox not in sends and (not want.prune or write.mailbox in senders):
-            found[AddRecipientPermission(write.mailbox, write.address, ENTRY)] = None
-    return tuple(sorted(found, key=lambda write: isinstance(write, AddRecipientPermission)))
+    asked = {(box, "fullaccess") for box in boxes} | {(box, SEND_AS.lower()) for box in senders}
+    found: dict[tuple[MailboxId, str], Owed] = {}
+    for claim in (*(_claim(write) for entry in bad for write in _taken(entry, seen)), *seen.owed):
+        for text in claim.rights:
+            key = (claim.mailbox, text.lower())
+            if key not in has and (key in asked or not want.prune):
+                found.setdefault(key, replace(claim, rights=(text,)))
+    rights: dict[MailboxId, Owed] = {}
+    sends = []
+    for (mailbox, text), claim in found.items():
+        if text == SEND_AS.lower():
+            sends.append(AddRecipientPermission(mailbox, claim.address, ENTRY))
+        else:
+            held = rights.get(mailbox, replace(claim, rights=()))
+            rights[mailbox] = replace(held, rights=(*held.rights, *claim.rights))
+    adds = (
+        AddMailboxPermission(box, claim.address, ENTRY, tuple(sorted(claim.rights))) for box, claim in rights.items()
+    )
+    return (*adds, *sends)
 
 
 def listed(want: Playbook, seen: Snapshot) -> tuple[set[MailboxId], set[MailboxId]]:
@@ -131,14 +146,22 @@ def _taken(entry: ExchangeEntry, seen: Snapshot) -> Iterator[RemoveMailboxPermis
             yield RemoveRecipientPermission(sender.mailbox, held.address(sender.mailbox), entry.object_id)
 
 
+def _claim(write: RemoveMailboxPermission | RemoveRecipientPermission) -> Owed:
+    rights = write.rights if isinstance(write, RemoveMailboxPermission) else (SEND_AS,)
+    return Owed(write.mailbox, write.address, rights)
+
+
 def _refusals(entry: ExchangeEntry, seen: Snapshot) -> Iterator[Refusal]:
     held = seen.holdings.get(entry.identity, NOTHING)
     if held.unread:
         yield Refusal(
             "exchange", entry.name, f"{_named(entry, seen)}; what it was granted could not be read: {held.unread}",
-            f"note its grants, then Remove-ServicePrincipal -Identity {entry.identity}, and run apply again",
+            f"by hand: note what Get-Mailbox -ResultSize Unlimited | Get-MailboxPermission -User {entry.object_id} and "
+            f"Get-RecipientPermission -Trustee {entry.object_id} -ResultSize Unlimited show, then "
+            f"Remove-ServicePrincipal -Identity {entry.identity}, run apply again, and grant the rest anew",
         )  # fmt: skip
-    denied = [held.address(row.mailbox) for row in (*held.permissions, *held.recipient_permissions) if row.deny]
+    denied = [held.address(row.mailbox) for row in held.permissions if row.deny]
+    denied += [held.address(sender.mailbox) for sender in held.recipient_permissions if sender.deny]
     if denied:
         yield Refusal(
             "exchange", entry.name, f"{_named(entry, seen)}; and a deny entry names it on {', '.join(sorted(denied))}",
@@ -149,7 +172,7 @@ def _refusals(entry: ExchangeEntry, seen: Snapshot) -> Iterator[Refusal]:
 
 def _named(entry: ExchangeEntry, seen: Snapshot) -> str:
     """What is wrong with an entry, for what it is."""
-    app, mine = seen.application, seen.principal
+    app, mine = seen.registration, seen.principal
     if right(seen) is not None:
         kind = "a second time, under "
     elif mine is None:

@@ -41,7 +41,7 @@ def observe(want: Playbook, tenant: Tenant, seen: Snapshot) -> Snapshot:
     asked = dict.fromkeys(box.address for box in want.boxes)
     asked |= dict.fromkeys(box.send_as.sender for box in want.boxes if box.send_as)
     seen = replace(seen, mailboxes=tenant.exchange.mailboxes(tuple(asked)))
-    if seen.application is None or not seen.entries:
+    if not seen.entries:
         return seen
     boxes = seen.found(box.address for box in want.boxes)
     seen = replace(seen, permissions=tenant.exchange.permissions(boxes))
