@@ -203,14 +203,16 @@ def test_two_addresses_of_one_mailbox_are_a_fault_of_the_playbook(unkind: Callab
     assert desk.applications() == []
 
 
-def test_the_wrong_object_id_is_named_for_what_it_is(unkind: Callable[..., Desk]) -> None:
-    """An entry with the application's own object ID is refused with its reason, and no second entry is made."""
+def test_the_wrong_object_id_is_named_and_replaced(unkind: Callable[..., Desk]) -> None:
+    """An entry with the application's own object ID is named for what it is; afterwards there is one, and logins work."""
     desk = unkind("none,object-id-check=0", content={"applications": [
         {"name": "Support Desk Mail", "unique_name": "exosp-support-desk", "exchange": "application"}]})  # fmt: skip
-    result = desk.apply()
-    [refused] = [r for r in result.plan.refused if r.step == "exchange"]
-    assert "own object ID" in refused.what
-    assert len(desk.state()["exchange"]["servicePrincipals"]) == 1
+    [named] = [change.why for change in desk.look()[1].changes if change.step == "exchange"]
+    assert "own object ID" in named
+    desk.apply()
+    [entry] = desk.state()["exchange"]["servicePrincipals"]
+    assert entry["ObjectId"] == desk.look()[0].principal.object_id  # type: ignore[union-attr]  # it is there
+    assert desk.verify().proven
 
 
 def test_other_permissions_of_the_application_stay(unkind: Callable[..., Desk]) -> None:

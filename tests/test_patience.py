@@ -76,11 +76,11 @@ def test_what_cannot_get_better_is_asked_once() -> None:
 
 
 def test_transport_gives_up_after_so_many_tries_with_the_services_own_error() -> None:
-    """Six tries, and the last error itself, not a wrapper's."""
+    """Eight tries, and the last error itself, not a wrapper's."""
     service = Service(lost(happened=False))
     with pytest.raises(Unreachable):
         Patience(Clock()).transport(service)
-    assert service.asked == 6
+    assert service.asked == 8
 
 
 def test_settling_waits_until_it_shows() -> None:

@@ -9,10 +9,11 @@ from . import steps
 from .errors import NotConverged
 from .journal import NOTHING, History, Recorder
 from .patience import Patience
-from .plan import Change, Plan
+from .plan import Change, Limits, Plan, guard, removals
 from .playbook import Playbook
 from .sending import Applied, Outcome, Planner, Refused, Sending, Skipped, Tell
 from .snapshot import Holdings, Owed, Snapshot
+from .steps.application import foreign
 from .tenant import Tenant
 from .writes import AddSecret, RemoveMailboxPermission, RemoveRecipientPermission, RemoveServicePrincipal
 
@@ -66,7 +67,41 @@ def look(
     seen = steps.observe(want, reading, memory.holdings)
     owed = tuple(dict.fromkeys((*memory.history.owed(seen), *memory.owed)))
     seen = replace(seen, lost_secrets=memory.history.lost_secrets(seen), owed=owed)
-    return seen, planner(want, seen)
+    return seen, _saying_what_is_lost(planner(want, seen), seen, memory.history)
+
+
+def look_surely(
+    want: Playbook, tenant: Tenant, patience: Patience, memory: Memory | None = None
+) -> tuple[Snapshot, Plan]:
+    """Look until there is nothing to do, or the same was to be done three times in a row: one reading that misses
+    something may be a reading that flaps."""
+    before: list[str] = []
+
+    def certain(found: tuple[Snapshot, Plan]) -> bool:
+        before.append(found[1].digest)
+        return (found[1].empty and not found[1].refused) or before[-3:] == [before[-1]] * 3
+
+    return patience.settle(
+        lambda: look(want, tenant, patience, memory), until=certain, evenly=True, why="making sure of what was read"
+    )
+
+
+def _saying_what_is_lost(found: Plan, seen: Snapshot, history: History) -> Plan:
+    """Where Exchange's entry is made or mended and no earlier run left a journal here, the reason says what that means."""
+
+    def told(change: Change) -> Change:
+        began = change.verb == "repair" or (change.verb == "create" and bool(seen.assignments))
+        if change.step != "exchange" or not began or history.runs:
+            return change
+        return replace(change, why=f"{change.why}. {_LOST}")
+
+    return replace(found, changes=tuple(told(change) for change in found.changes))
+
+
+_LOST = (
+    "No journal of an earlier run lies here: if one was interrupted in a repair, grants that it had taken and that the "
+    "playbook does not list are lost, unless its journal is found (--journal DIR)"
+)
 
 
 def apply(
@@ -79,13 +114,15 @@ def apply(
     only: bool = False,
     journal: Recorder = NOTHING,
     planner: Planner = steps.plan,
+    limits: Limits | None = None,
 ) -> Result:
     """Send a plan's writes in order, then observe until the tenant shows them. ``first`` is what ``look`` returned.
     ``only``: send nothing but the changes of ``first``, whatever is found on the way. Each write is in ``journal``
-    before it is sent.
+    before it is sent. ``limits``: what is allowed beyond the guard rails.
 
     Each change is compared with what its step would still do, so that nothing is sent on a premise that has gone.
-    Raises NotConverged where everything was accepted and the plan is still not empty.
+    Raises NotConverged where everything was accepted and the plan is still not empty, PlanRefused where a guard rail
+    stands in the way.
     """
     seen, planned = first
     if planned.empty:
@@ -93,8 +130,10 @@ def apply(
     if any(isinstance(write, AddSecret) for change in planned.changes for write in change.writes):
         tenant.vault.check()  # before a secret is made that could not be kept
     outcomes: list[tuple[Change, Outcome]] = []
-    now = planned
+    now, taken = planned, 0
     for _ in range(ROUNDS):
+        guard(now, seen, limits or Limits(), foreign=foreign(want, seen), earlier=taken)
+        taken += removals(now)
         sending = Sending(want, tenant, patience, seen, tell, planner, journal)
         sending.carry_out(now)
         repeated = {change.key for change in now.changes}

@@ -20,7 +20,7 @@ from .errors import DidNotSettle, Error, NotYetVisible, Throttled, Unreachable
 T = TypeVar("T")
 P = TypeVar("P")
 
-TRANSPORT_TRIES = 6
+TRANSPORT_TRIES = 8
 RETRY_AFTER_CAP = 300.0  # seconds; a service that asks for more is answered with an error that says so
 
 
@@ -41,24 +41,27 @@ class WallClock:
 
 
 class _ServiceSays(wait_base):
-    """Retry-After where the service named one, else growing pauses."""
+    """Retry-After where the service named one, else growing pauses: longer for one that is throttling than for one that
+    could not be heard."""
 
     def __init__(self) -> None:
-        self._growing = wait_exponential(multiplier=0.5, max=30) + wait_random(0, 0.5)
+        self._throttled = wait_exponential(multiplier=0.5, max=30) + wait_random(0, 0.5)
+        self._unheard = wait_exponential(multiplier=0.5, max=4) + wait_random(0, 0.5)
 
     def __call__(self, retry_state: RetryCallState) -> float:
         fault = retry_state.outcome.exception() if retry_state.outcome else None
         if isinstance(fault, Throttled | Unreachable) and fault.after is not None:
             return fault.after
-        return float(self._growing(retry_state))
+        return float((self._throttled if isinstance(fault, Throttled) else self._unheard)(retry_state))
 
 
 class _Steadily(wait_base):
     """Counts good answers in a row, from the first bad one on, and paces the tries: longer and longer while they are bad,
     evenly while they are good."""
 
-    def __init__(self, needed: int) -> None:
+    def __init__(self, needed: int, evenly: bool) -> None:
         self._needed = needed
+        self._evenly = evenly
         self._missing = 0  # good answers to come
         self._growing = wait_exponential(multiplier=0.5, max=20)
 
@@ -73,7 +76,7 @@ class _Steadily(wait_base):
         return self._missing > 0
 
     def __call__(self, retry_state: RetryCallState) -> float:
-        return 1.0 if 0 < self._missing < self._needed else float(self._growing(retry_state))
+        return 1.0 if self._evenly or 0 < self._missing < self._needed else float(self._growing(retry_state))
 
 
 def _repeatable(fault: BaseException) -> bool:
@@ -130,12 +133,13 @@ class Patience:
         return cast(P, _Patient(port, self))
 
     def settle(
-        self, call: Callable[[], T], *, why: str = "", until: Callable[[T], bool] = lambda _: True, steady: int = 1
-    ) -> T:
+        self, call: Callable[[], T], *, why: str = "", until: Callable[[T], bool] = lambda _: True, steady: int = 1,
+        evenly: bool = False,
+    ) -> T:  # fmt: skip
         """Call until the answer satisfies ``until`` and is no NotYetVisible; ``steady`` times in a row where it once was
-        not so. Raises DidNotSettle at the deadline, with the last refusal; returns the last answer if that was never
+        not so; with pauses that grow, or ``evenly``. Raises DidNotSettle at the deadline, with the last refusal; returns the last answer if that was never
         good enough."""
-        pace = _Steadily(steady)
+        pace = _Steadily(steady, evenly)
         retrying = Retrying(
             retry=retry_if_exception(lambda fault: isinstance(fault, NotYetVisible) and pace.bad())
             | retry_if_result(lambda answer: pace.good() if until(answer) else pace.bad()),

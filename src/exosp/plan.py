@@ -7,13 +7,21 @@ when it is to be applied, and nothing in it is ever sent.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from .errors import PlanRefused, UsageError
 from .snapshot import Snapshot
-from .writes import Write, as_json
+from .writes import (
+    AddMailboxPermission,
+    AddRecipientPermission,
+    GraphWrite,
+    RemoveMailboxPermission,
+    RemoveRecipientPermission,
+    Write,
+    as_json,
+)
 
 Verb = Literal["create", "update", "restore", "consent", "add", "renew", "grant", "switch", "repair", "remove"]
 
@@ -113,6 +121,60 @@ def change_json(change: Change, seen: Snapshot | None = None) -> dict[str, Any]:
 def _digest(scope: Any, changes: Any, refused: Any) -> str:
     content = {"scope": scope, "changes": changes, "refused": refused}
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+# Guard rails
+
+MOST_REMOVALS = 10  # grants that one run takes away unasked
+MOST_SHARE = 0.3  # of the grants that stand, where at least so many do:
+FROM = 10
+
+_TAKING = (RemoveMailboxPermission, RemoveRecipientPermission)
+_GIVING = (AddMailboxPermission, AddRecipientPermission)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the one who runs exosp allows beyond the guard rails."""
+
+    removals: int = 0
+    foreign: bool = False
+
+
+def removals(plan: Plan) -> int:
+    """How many grants a plan takes away. One that the same change gives again is not taken."""
+    return sum(_taken(change) for change in plan.changes)
+
+
+def _taken(change: Change) -> int:
+    given = {(type(w) is AddMailboxPermission, w.mailbox) for w in change.writes if isinstance(w, _GIVING)}
+    taken = [(type(w) is RemoveMailboxPermission, w.mailbox) for w in change.writes if isinstance(w, _TAKING)]
+    return sum(grant not in given for grant in taken)
+
+
+def guard(plan: Plan, seen: Snapshot, limits: Limits, *, foreign: str = "", earlier: int = 0) -> None:
+    """Raise PlanRefused where a plan goes beyond the guard rails. ``foreign``: why the application is not ours, or empty;
+    ``earlier``: grants that the same run has taken away already."""
+    gone = removals(plan) + earlier
+    held = seen.holdings.values()
+    standing = earlier + sum(not row.deny for rights in held for row in rights.permissions)
+    standing += sum(not row.deny for rights in held for row in rights.recipient_permissions)
+    if gone > limits.removals and (gone > MOST_REMOVALS or (standing >= FROM and gone > MOST_SHARE * standing)):
+        raise PlanRefused(
+            f"{gone} grants would be taken away, of {standing} that the application has; unasked it is at most "
+            f"{MOST_REMOVALS}, and {MOST_SHARE:.0%} where {FROM} or more stand",
+            hint=f"nothing of it was sent. Look at the plan; if that is what you want, run again with --allow-removals {gone}",
+        )
+    ours_not = [change for change in plan.changes if any(isinstance(write, GraphWrite) for write in change.writes)]
+    if foreign and ours_not and not limits.foreign:
+        raise PlanRefused(
+            f"{_count_changes(ours_not)} would change an application that is not this playbook's: {foreign}",
+            hint="nothing of it was sent. If it is yours to change, run again with --allow-foreign",
+        )
+
+
+def _count_changes(changes: Sequence[Change]) -> str:
+    return f"{len(changes)} change{'' if len(changes) == 1 else 's'}"
 
 
 # Saved plans

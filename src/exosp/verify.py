@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from . import snapshot
-from .converge import look
+from .converge import look_surely
 from .diagnosis import Diagnosis, ProbeFacts, diagnose, proves_closed
 from .errors import CloudError, Error
 from .patience import Patience
@@ -139,7 +139,7 @@ def verify(
 ) -> Verdict:
     """Observe, check the token, log in. ``audience`` is what an Exchange token must be for; ``wait`` the seconds to go on
     trying where everything is right and it is only too early; ``tell`` hears each proof as it becomes final."""
-    seen, plan = look(want, tenant, patience)
+    seen, plan = look_surely(want, tenant, patience)
     todo = probes(want, seen, negative)
     try:
         token = patience.transport(logins.token)

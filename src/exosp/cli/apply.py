@@ -9,6 +9,7 @@ import typer
 from .options import (
     CloudFile,
     Deadline,
+    Foreign,
     Format,
     FormatOption,
     JournalFolder,
@@ -17,6 +18,7 @@ from .options import (
     OutsideFolder,
     PlaybookPath,
     Quiet,
+    Removals,
     Verbose,
     Yes,
     journals,
@@ -41,6 +43,8 @@ def apply(
     journal: JournalFolder = None,
     cloud_file: CloudFile = None,
     allow_outside: OutsideFolder = False,
+    allow_removals: Removals = 0,
+    allow_foreign: Foreign = False,
     no_input: NoInput = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -54,10 +58,11 @@ def apply(
             from ..converge import Memory, look
             from ..converge import apply as converge
             from ..journal import opened
-            from ..plan import must_be_as_saved
+            from ..plan import Limits, guard, must_be_as_saved
             from ..report import document, text
+            from ..steps.application import foreign
             from . import plans
-            from .asking import confirm, must_be_able_to_ask
+            from .asking import confirm, must_be_able_to_ask, must_keep_a_journal
             from .telling import changes
             from .wiring import Session, new_run, read
 
@@ -82,9 +87,12 @@ def apply(
             kept.digest = first[1].digest
             if approved is not None:
                 must_be_as_saved(approved, first[1], str(saved_plan))
+            must_keep_a_journal(first[1], journal, no_input=no_input)
+            limits = Limits(allow_removals, allow_foreign)
         for earlier in kept.history.unfinished:
             screen.tell(f"Run {earlier.id} did not end. What it did was read again; this run goes on from there.\n")
         screen.tell(text.plan(first[1], screen.width))
+        guard(first[1], first[0], limits, foreign=foreign(want, first[0]))
         if not first[1].empty:
             confirm(f"\nApply to {want.tenant}?", yes=yes)
             screen.tell("")
@@ -99,7 +107,10 @@ def apply(
                 changes(screen),
                 only=approved is not None,
                 journal=kept,
+                limits=limits,
             )
+        if result.rest.empty and first[0].owed:
+            kept.paid()
         kept.end("failed" if result.failed else "done")
         link = session.consent_link(result.seen) if result.others_turn else ""
         if screen.json:

@@ -64,6 +64,18 @@ JournalFolder = Annotated[
 ]
 
 
+Removals = Annotated[
+    int,
+    typer.Option(
+        "--allow-removals", metavar="N", min=0, help="Let up to N grants be taken away. Without it, 10, or 30 percent.",
+        show_default=False,
+    ),
+]  # fmt: skip
+Foreign = Annotated[
+    bool, typer.Option("--allow-foreign", help="Change an application that is another playbook's.", show_default=False)
+]
+
+
 def journals(given: Path | None) -> Path:
     """The folder of journals: what the option says, or the user's state folder."""
     if given is not None:
