@@ -203,10 +203,21 @@ def test_two_addresses_of_one_mailbox_are_a_fault_of_the_playbook(unkind: Callab
     assert desk.applications() == []
 
 
+def owned(desk: Desk) -> Any:
+    """The tenant's application of ours, made by hand, with the provisioning one as its owner."""
+    directory = desk.running.sandbox.tenant.directory
+    [app] = [a for a in directory.applications.values() if a.properties["uniqueName"] == "exosp-support-desk"]
+    admin = directory.principal(desk.running.sandbox.tenant.admin_app_id)
+    assert admin is not None
+    app.owners.add(admin.id)
+    return app
+
+
 def test_the_wrong_object_id_is_named_and_replaced(unkind: Callable[..., Desk]) -> None:
     """An entry with the application's own object ID is named for what it is; afterwards there is one, and logins work."""
     desk = unkind("none,object-id-check=0", content={"applications": [
         {"name": "Support Desk Mail", "unique_name": "exosp-support-desk", "exchange": "application"}]})  # fmt: skip
+    owned(desk)
     [named] = [change.why for change in desk.look()[1].changes if change.step == "exchange"]
     assert "own object ID" in named
     desk.apply()
@@ -220,14 +231,10 @@ def test_other_permissions_of_the_application_stay(unkind: Callable[..., Desk]) 
     desk = unkind(
         "none", content={"applications": [{"name": "Support Desk Mail", "unique_name": "exosp-support-desk"}]}
     )
-    tenant = desk.running.sandbox.tenant
-    [app] = [a for a in tenant.directory.applications.values() if a.properties["uniqueName"] == "exosp-support-desk"]
+    app = owned(desk)
     other = {"resourceAppId": "00000003-0000-0000-c000-000000000000",
              "resourceAccess": [{"id": "e1fe6dd8-ba31-4d61-89e7-88639da4683d", "type": "Scope"}]}  # fmt: skip
     app.properties["requiredResourceAccess"] = [other]
-    tenant.directory.applications[app.id].owners.add(
-        next(p.id for p in tenant.directory.service_principals.values() if p.properties["appId"] == tenant.admin_app_id)
-    )
     desk.apply()
     [held] = [a["requiredResourceAccess"] for a in desk.applications()]
     assert other in held
