@@ -109,6 +109,7 @@ def running(faults: str = "none", graph_roles: list[str] | None = None, **option
     admin = catalog.add_admin(
         tenant.directory, graph_roles or LEAST, ["Exchange.ManageAsApp"], ["Exchange Administrator"]
     )
+    tenant.admin_app_id = admin.app_id
     if not _authority:
         _authority.append(Authority())
     loop = asyncio.new_event_loop()
