@@ -45,11 +45,11 @@ class Result:
 
 @dataclass(frozen=True)
 class Memory:
-    """What a look is told besides the tenant: what earlier runs left behind, what this one owes, and holdings that were
-    read a moment ago and that nothing has touched since."""
+    """What a look is told besides the tenant: what earlier runs left behind, what is owed where this run knows better,
+    and holdings that were read a moment ago and that nothing has touched since."""
 
     history: History = NO_HISTORY
-    owed: tuple[Owed, ...] = ()
+    owed: tuple[Owed, ...] | None = None
     holdings: Mapping[str, Holdings] = field(default_factory=dict)
 
 
@@ -65,7 +65,7 @@ def look(
         patience.reading(tenant.vault),
     )
     seen = steps.observe(want, reading, memory.holdings)
-    owed = tuple(dict.fromkeys((*memory.history.owed(seen), *memory.owed)))
+    owed = memory.history.owed(seen) if memory.owed is None else memory.owed
     seen = replace(seen, lost_secrets=memory.history.lost_secrets(seen), owed=owed)
     return seen, _saying_what_is_lost(planner(want, seen), seen, memory.history)
 

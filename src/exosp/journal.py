@@ -295,6 +295,7 @@ def stands(item: Item, seen: Snapshot) -> bool | None:
         case "SetClientAccess":
             access = seen.client_access.get(write["mailbox"])
             wanted = {name: write[name] for name in SWITCHES if name in write}
+            wanted |= {"smtp_auth_disabled": None} if write.get("smtp_auth_inherited") else {}
             return None if access is None else all(getattr(access, n) == value for n, value in wanted.items())
         case _:
             return None
@@ -360,6 +361,7 @@ def before(write: Write, seen: Snapshot) -> Any:
         case SetClientAccess(mailbox=mailbox):
             access = seen.client_access.get(mailbox)
             named = [name for name in SWITCHES if getattr(write, name) is not None]
+            named += ["smtp_auth_disabled"] if write.smtp_auth_inherited else []
             return access and {name: getattr(access, name) for name in named}
         case _:
             return None

@@ -37,6 +37,7 @@ class Change:
     after: Any
     writes: tuple[Write, ...]
     why: str
+    last: bool = False  # sent only where nothing before it failed: it takes away what the rest is found by
 
     @property
     def key(self) -> Hashable:

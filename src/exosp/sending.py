@@ -14,7 +14,7 @@ from .journal import CHUNK, Chunk, Recorder, without
 from .patience import Patience
 from .plan import Change, Plan
 from .playbook import Playbook
-from .snapshot import Address, KeyId, MailboxId, Observed, Owed, Snapshot
+from .snapshot import Address, DeletedApplication, KeyId, MailboxId, Observed, Owed, SavedCredential, Snapshot
 from .steps import BY_NAME
 from .steps.credential import live
 from .tenant import Answer, Done, Failed, NewSecret, Tenant, Unknown
@@ -32,6 +32,7 @@ from .writes import (
     NewServicePrincipal,
     Ref,
     RemoveAssignment,
+    RemoveSaved,
     RemoveSecret,
     RemoveServicePrincipal,
     RestoreApplication,
@@ -138,6 +139,8 @@ class Sending:
                 self._done(change, Skipped(reason))
             elif change.key not in still:
                 self._done(change, Skipped("what was found on the way no longer calls for it"))
+            elif change.last and any(isinstance(came, Refused) for _, came in self.outcomes):
+                self._done(change, Skipped("something before it failed, and this takes away what that is found by"))
             else:
                 ready.append(change)
         cmdlets = [change for change in ready if all(isinstance(write, ExchangeWrite) for write in change.writes)]
@@ -155,7 +158,7 @@ class Sending:
 
     def _send_requests(self, step: str, change: Change) -> Outcome:
         try:
-            found = [self._send_request(step, write) for write in change.writes if isinstance(write, GraphWrite)]
+            found = [self._send_request(step, write) for write in change.writes if not isinstance(write, ExchangeWrite)]
         except Forbidden as fault:
             if change.verb == "consent":
                 return Skipped(f"somebody else must consent: {fault.what}", others_turn=True)
@@ -164,15 +167,20 @@ class Sending:
             return Refused(fault)
         return Applied(found=any(found))
 
-    def _send_request(self, step: str, write: GraphWrite) -> bool:
+    def _send_request(self, step: str, write: GraphWrite | RemoveSaved) -> bool:
         """Send, between two lines of the journal; whether the write was found to stand already."""
         if isinstance(write, AddSecret) and self._journal.run:  # by which a secret is known as this run's
             write = replace(write, label=f"{write.label} {self._journal.run}")
         with self._journal.chunk(step, (write,), self.seen) as chunk:
-            found = self._ask(write, chunk)
+            found = self._remove_saved(write) if isinstance(write, RemoveSaved) else self._ask(write, chunk)
             kept = self._kept if isinstance(write, AddSecret) else None
             chunk.answer(write, "found" if found else "done", kept or "")
         return found
+
+    def _remove_saved(self, write: RemoveSaved) -> bool:
+        there = self.tenant.vault.remove(write.app_id)
+        self.seen = self.seen.observing(SavedCredential("absent"))
+        return not there
 
     def _ask(self, write: GraphWrite, chunk: Chunk) -> bool:
         """Send until there is an answer; whether the write was found to stand already."""
@@ -249,8 +257,9 @@ class Sending:
             case RemoveAssignment():
                 rows = tuple(row for row in self.seen.assignments if row.id != write.assignment)
                 self.seen = replace(self.seen, assignments=rows)
-            case DeleteApplication():
-                self.seen = replace(self.seen, application=None, principal=None, assignments=())
+            case DeleteApplication() if self.seen.application is not None:
+                deleted = (DeletedApplication(self.seen.application),)
+                self.seen = replace(self.seen, application=None, deleted=deleted, principal=None, assignments=())
 
     def _keep(self, new: NewSecret, write: AddSecret) -> None:
         """Save the one appearance of a secret, then wait until the token endpoint takes it."""

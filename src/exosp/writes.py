@@ -1,11 +1,11 @@
 """Every write exosp can make, on one page. A write is one request or one cmdlet, as data; it holds no secret.
 
 What only the cloud can choose stands as a Ref: the name of a Snapshot field, looked up when the write is sent.
-``graph`` interprets the first group, ``exchange`` the second. There are no others.
+``graph`` interprets the first group, ``exchange`` the second, ``vault`` the one of this machine. There are no others.
 """
 
 from dataclasses import dataclass, fields
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from .snapshot import (
     Address,
@@ -204,13 +204,26 @@ class RemoveRecipientPermission:
 
 @dataclass(frozen=True)
 class SetClientAccess:
-    """Set-CASMailbox for one mailbox; None leaves a switch as it is."""
+    """Set-CASMailbox for one mailbox; None leaves a switch as it is. ``smtp_auth_inherited``: SMTP AUTH as the tenant
+    has it, which is the cmdlet's $null."""
 
     mailbox: MailboxId
     address: Address
     imap: bool | None = None
     pop: bool | None = None
     smtp_auth_disabled: bool | None = None
+    smtp_auth_inherited: Literal[True] | None = None
+
+
+# This machine
+
+
+@dataclass(frozen=True)
+class RemoveSaved:
+    """Delete the file that holds the application's credential, and nothing else. No service is asked."""
+
+    app_id: AppId
+    saved_to: str  # for people: the path as the playbook has it
 
 
 GraphWrite = (
@@ -234,7 +247,7 @@ ExchangeWrite = (
     | RemoveRecipientPermission
     | SetClientAccess
 )
-Write = GraphWrite | ExchangeWrite
+Write = GraphWrite | ExchangeWrite | RemoveSaved
 
 
 def refs(write: Write) -> tuple[Ref[Any], ...]:

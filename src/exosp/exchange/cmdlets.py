@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 from ..tenant import Failed, Unknown
 
-Kind = Literal["string", "bool", "switch", "list", "secret"]
+Kind = Literal["string", "bool", "bool-or-null", "switch", "list", "secret"]
 Row = Mapping[str, object]
 
 CHUNK = 100  # items a pipeline: large enough to save round trips, small enough to lose little when one breaks
@@ -90,7 +90,8 @@ CMDLETS: Mapping[str, Spec] = {
         {"Identity": "string", "ResultSize": "string"}, over="Identity", join=_BY_ID, role=_VIEW_RECIPIENTS
     ),
     "Set-CASMailbox": Spec(
-        {"Identity": "string", "ImapEnabled": "bool", "PopEnabled": "bool", "SmtpClientAuthenticationDisabled": "bool"},
+        {"Identity": "string", "ImapEnabled": "bool", "PopEnabled": "bool",
+         "SmtpClientAuthenticationDisabled": "bool-or-null"},
         over="Identity", join=_BY_ID, role=_RECIPIENTS,
     ),
     "Get-TransportConfig": Spec({}, role="View-Only Configuration"),
@@ -99,7 +100,8 @@ CMDLETS: Mapping[str, Spec] = {
 OURS = tuple(name for name in CMDLETS if not name.endswith("-ExchangeOnline"))  # what a session must offer
 
 _PYTHON: Mapping[Kind, tuple[type, ...]] = {
-    "string": (str,), "secret": (str,), "bool": (bool,), "switch": (bool,), "list": (tuple, list),
+    "string": (str,), "secret": (str,), "bool": (bool,), "bool-or-null": (bool, type(None)), "switch": (bool,),
+    "list": (tuple, list),
 }  # fmt: skip
 
 
@@ -149,8 +151,8 @@ class Cmdlet:
                 return f"-{name} …"
             case "switch":
                 return f"-{name}" if value else f"-{name}:$false"
-            case "bool":
-                return f"-{name} ${str(value).lower()}"
+            case "bool" | "bool-or-null":
+                return f"-{name} ${'null' if value is None else str(value).lower()}"
             case "list" if isinstance(value, tuple | list):
                 return f"-{name} {','.join(map(str, value))}"
             case _:

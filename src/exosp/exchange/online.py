@@ -293,9 +293,11 @@ def _cmdlet(write: ExchangeWrite, seen: Snapshot) -> Cmdlet:
             parameters = {"Trustee": _who(trustee, seen), "AccessRights": ("SendAs",), "Confirm": False}
             name = "Add" if isinstance(write, AddRecipientPermission) else "Remove"
             return Cmdlet(f"{name}-RecipientPermission", parameters, over="Identity")
-        case SetClientAccess(imap=imap, pop=pop, smtp_auth_disabled=smtp):
+        case SetClientAccess(imap=imap, pop=pop, smtp_auth_disabled=smtp, smtp_auth_inherited=inherited):
             switches = {"ImapEnabled": imap, "PopEnabled": pop, "SmtpClientAuthenticationDisabled": smtp}
             parameters = {name: value for name, value in switches.items() if value is not None}
+            if inherited:
+                parameters["SmtpClientAuthenticationDisabled"] = None
             return Cmdlet("Set-CASMailbox", parameters, over="Identity")
         case _:
             assert_never(write)

@@ -42,10 +42,10 @@ def _marked(mark: str, text: str, width: int) -> str:
 # The plan
 
 
-def plan(found: Plan, width: int = WIDTH) -> str:
-    """The whole plan: each change with what it sets and why."""
+def plan(found: Plan, width: int = WIDTH, nothing: str = "The tenant is as the playbook says. Nothing to do.") -> str:
+    """The whole plan: each change with what it sets and why; ``nothing`` where there is none."""
     if found.empty and not found.refused:
-        lines = ["The tenant is as the playbook says. Nothing to do."]
+        lines = [nothing]
     else:
         lines = [*_changes(found, width), *(_refusal(refusal, width) for refusal in found.refused)]
     lines += [_marked("  ? ", f"{drift.step}: {drift.target}: {drift.what}", width) for drift in found.drift]

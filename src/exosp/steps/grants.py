@@ -41,11 +41,11 @@ def observe(want: Playbook, tenant: Tenant, seen: Snapshot) -> Snapshot:
     asked = dict.fromkeys(box.address for box in want.boxes)
     asked |= dict.fromkeys(box.send_as.sender for box in want.boxes if box.send_as)
     seen = replace(seen, mailboxes=tenant.exchange.mailboxes(tuple(asked)))
-    if not seen.entries:
-        return seen
-    boxes = seen.found(box.address for box in want.boxes)
-    seen = replace(seen, permissions=tenant.exchange.permissions(boxes))
-    senders = seen.found(box.send_as.sender for box in want.boxes if box.send_as)
+    if seen.entries:
+        boxes = seen.found(box.address for box in want.boxes)
+        seen = replace(seen, permissions=tenant.exchange.permissions(boxes))
+    wishes = [box.send_as for box in want.boxes if box.send_as is not None]
+    senders = seen.found(wish.sender for wish in wishes if seen.entries or wish.by == "mailbox")
     if senders:
         seen = replace(seen, recipient_permissions=tenant.exchange.recipient_permissions(senders))
     return seen
