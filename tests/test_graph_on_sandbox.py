@@ -13,6 +13,7 @@ import pytest
 from exosp import clouds, signin
 from exosp.errors import CloudError, Conflict, Forbidden, Missing, NotYetVisible, Throttled, Unreachable
 from exosp.graph import Graph
+from exosp.sandbox import catalog
 from exosp.sandbox.server import Running
 from exosp.sandbox.tenant import Options
 from exosp.snapshot import (
@@ -35,7 +36,9 @@ from exosp.writes import (
     CreatePrincipal,
     GraphWrite,
     RemoveSecret,
+    RestoreApplication,
     TagPrincipal,
+    UpdateApplication,
     UpsertApplication,
 )
 
@@ -155,6 +158,46 @@ def test_what_is_there_already_is_a_conflict(open_desk: Callable[..., Desk]):
     desk.send(remove)
     with pytest.raises(Missing):
         desk.send(remove)
+
+
+def test_the_recycle_bin_is_read_to_its_end(open_desk: Callable[..., Desk]):
+    """Seven deleted applications in pages of two: those of one unique name or one appId, newest first, with what they
+    would bring back; nothing for a name that is not there."""
+    desk = open_desk("none,page-size=2")
+    tenant = desk.running.sandbox.tenant
+    directory, admin = tenant.directory, tenant.directory.principal(tenant.admin_app_id)
+    assert admin is not None
+    for number in range(7):
+        app, _ = catalog.add_application(directory, f"App {number}", unique_name=f"exosp-{number % 2}", principal=False)
+        app.owners.add(admin.id)
+        directory.deleted_applications[app.id] = directory.applications.pop(app.id)
+        app.properties["deletedDateTime"] = f"2026-06-{number + 1:02}T10:00:00Z"
+    found = desk.graph.deleted(unique_name="exosp-1")
+    assert [row.application.name for row in found] == ["App 5", "App 3", "App 1"]
+    assert [f"{row.until:%m-%d}" for row in found if row.until] == ["07-06", "07-04", "07-02"]
+    assert desk.graph.deleted(app_id=AppId(found[0].application.app_id.upper())) == found[:1]
+    assert desk.graph.deleted(unique_name="exosp-2") == ()
+    assert desk.graph.application_by_app_id(found[0].application.app_id) is None
+    restored = desk.send(RestoreApplication(found[0].application.object_id))
+    assert restored == found[0].application == desk.graph.application_by_app_id(restored.app_id)
+
+
+def test_an_update_says_only_what_it_changes(open_desk: Callable[..., Desk]):
+    """UpdateApplication without a name leaves it, and the audience, as they are."""
+    desk = open_desk()
+    tenant = desk.running.sandbox.tenant
+    app, _ = catalog.add_application(tenant.directory, "CRM")
+    admin = tenant.directory.principal(tenant.admin_app_id)
+    assert admin is not None
+    app.owners.add(admin.id)
+    app.properties["signInAudience"] = "AzureADMultipleOrgs"
+    before = desk.graph.application_by_app_id(app.properties["appId"])
+    assert before is not None
+    required = (RequiredResource(EXCHANGE_ONLINE, (("5e5addcd-3e8d-4e90-baf5-964efab2b20a", "Role"),)),)
+    assert desk.send(UpdateApplication(before.object_id, "", required)) is None
+    assert desk.graph.application_by_app_id(before.app_id) == replace(before, required=required)
+    desk.send(UpdateApplication(before.object_id, "CRM Mail", required))
+    assert desk.graph.application_by_app_id(before.app_id) == replace(before, required=required, name="CRM Mail")
 
 
 @pytest.mark.parametrize("seed", range(1, 6))

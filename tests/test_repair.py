@@ -268,6 +268,42 @@ def test_a_second_entry_goes_and_its_grants_move_to_the_right_one(unkind: Callab
     assert desk.verify().proven
 
 
+def test_a_wrong_entry_whose_enterprise_application_is_gone(unkind: Callable[..., Desk]) -> None:
+    """Both mended in one run: the enterprise application is made, then the entry is replaced with its object ID."""
+    desk = wrongly(unkind)
+    tenant = desk.running.sandbox.tenant
+    principal = tenant.directory.principal(owned(desk).properties["appId"])
+    assert principal is not None
+    del tenant.directory.service_principals[principal.id]
+    plan = desk.look()[1]
+    assert [(c.step, c.verb) for c in plan.changes if c.step in ("principal", "exchange")] == [
+        ("principal", "create"), ("exchange", "repair"),
+    ]  # fmt: skip
+    assert "no enterprise application here" in next(c.why for c in plan.changes if c.step == "exchange")
+    result = desk.apply()
+    assert all(isinstance(outcome, Applied) for _, outcome in result.outcomes), result.outcomes
+    assert addresses(desk, granted(desk)) == {*HELD, "sales@contoso.com"}
+    assert desk.verify().proven
+
+
+def test_more_grants_than_a_pipeline_takes_are_all_carried_over(unkind: Callable[..., Desk]) -> None:
+    """130 mailboxes, none of them listed."""
+    boxes = [f"box{number:05d}@contoso.com" for number in range(130)]
+    desk = unkind(
+        "none,object-id-check=0", content={"applications": [{**OURS, "exchange": "application"}]}, mailboxes=130
+    )
+    owned(desk)
+    exchange = desk.running.sandbox.tenant.exchange
+    for address in boxes:
+        box = exchange.by_address(address)
+        assert box is not None
+        exchange.add_permission(box, exchange.service_principals[0])
+    result = desk.apply()
+    assert all(isinstance(outcome, Applied) for _, outcome in result.outcomes), result.outcomes
+    assert addresses(desk, granted(desk)) == {*boxes, "support@contoso.com", "sales@contoso.com"}
+    assert desk.look()[1].empty
+
+
 def test_entries_of_other_applications_are_not_touched(unkind: Callable[..., Desk]) -> None:
     """An orphaned entry that bears our display name, and rows of a SID that is gone, are somebody else's."""
     desk = unkind("none")
