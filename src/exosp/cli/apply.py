@@ -1,11 +1,11 @@
 """exosp apply: make the tenant as the playbook says. Exit 0 done, 1 something failed, 3 somebody else must act."""
 
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .carrying import Job, Options, carry_out
 from .options import (
     CloudFile,
     Deadline,
@@ -21,10 +21,11 @@ from .options import (
     Removals,
     Verbose,
     Yes,
-    journals,
-    seconds,
 )
-from .screen import Screen
+
+if TYPE_CHECKING:
+    from ..plan import Plan
+    from ..playbook import Playbook
 
 SavedPlan = Annotated[
     Path | None,
@@ -32,6 +33,32 @@ SavedPlan = Annotated[
         "--plan", metavar="FILE", help="Go on only if what is planned now is what this file holds.", show_default=False
     ),
 ]
+
+
+class Apply(Job):
+    command = "apply"
+    doing = "applying"
+    earlier = "What it did was read again; this run goes on from there."
+
+    def __init__(self, saved: Path | None) -> None:
+        self._saved = saved
+        self._approved = ""
+        self.only = saved is not None
+
+    def begin(self, want: "Playbook") -> None:
+        from . import plans
+
+        if self._saved is not None:
+            self._approved = plans.read(self._saved)
+
+    def approve(self, found: "Plan") -> None:
+        from ..plan import must_be_as_saved
+
+        if self._saved is not None:
+            must_be_as_saved(self._approved, found, str(self._saved))
+
+    def question(self, found: "Plan", tenant: str) -> str:
+        return f"Apply to {tenant}?"
 
 
 def apply(
@@ -51,75 +78,8 @@ def apply(
     no_color: NoColor = False,
 ) -> None:
     """Plan, ask, write, and read back until the tenant shows it. Running it again changes nothing."""
-    with ExitStack() as stack:
-        screen = stack.enter_context(Screen(form, command="apply", quiet=quiet, verbose=verbose, no_color=no_color))
-        deadline = seconds(timeout, "--timeout")
-        with screen.progress("reading the playbook"):
-            from ..converge import Memory, look
-            from ..converge import apply as converge
-            from ..journal import opened
-            from ..plan import Limits, guard, must_be_as_saved
-            from ..report import document, text
-            from ..steps.application import foreign
-            from . import plans
-            from .asking import confirm, must_be_able_to_ask, must_keep_a_journal
-            from .telling import changes
-            from .wiring import Session, new_run, read
-
-            want = read(playbook, allow_outside=allow_outside)
-            screen.tenant = want.tenant
-            must_be_able_to_ask("apply", yes=yes, no_input=no_input)
-            approved = None if saved_plan is None else plans.read(saved_plan)
-            run = new_run()
-            screen.working("signing in")
-            session = stack.enter_context(Session(want, screen, cloud_file=cloud_file, deadline=deadline))
-            kept = stack.enter_context(
-                opened(
-                    journals(journal),
-                    tenant_id=session.tenant.tenant_id,
-                    application=want.app.unique_name,
-                    command="apply",
-                    run=run,
-                )
-            )
-            screen.working("reading the tenant")
-            first = look(want, session.tenant, session.patience, Memory(kept.history))
-            kept.digest = first[1].digest
-            if approved is not None:
-                must_be_as_saved(approved, first[1], str(saved_plan))
-            must_keep_a_journal(first[1], journal, no_input=no_input)
-            limits = Limits(allow_removals, allow_foreign)
-        for earlier in kept.history.unfinished:
-            screen.tell(f"Run {earlier.id} did not end. What it did was read again; this run goes on from there.\n")
-        screen.tell(text.plan(first[1], screen.width))
-        guard(first[1], first[0], limits, foreign=foreign(want, first[0]))
-        if not first[1].empty:
-            confirm(f"\nApply to {want.tenant}?", yes=yes)
-            screen.tell("")
-        for earlier, stands, lost, unknown in kept.settle(first[0]):
-            screen.tell(f"Of what run {earlier.id} left open, {stands} stand, {lost} do not, {unknown} cannot be told.")
-        with screen.progress("applying", len(first[1].changes)):
-            result = converge(
-                want,
-                session.tenant,
-                session.patience,
-                first,
-                changes(screen),
-                only=approved is not None,
-                journal=kept,
-                limits=limits,
-            )
-        if result.rest.empty and first[0].owed:
-            kept.paid()
-        kept.end("failed" if result.failed else "done")
-        link = session.consent_link(result.seen) if result.others_turn else ""
-        if screen.json:
-            screen.document(document.apply(result, run, session.tokens, link))
-        elif not result.plan.empty:
-            screen.tell("")
-            screen.say(text.applied(result))
-        elif screen.quiet:
-            screen.say(text.plan(result.plan, screen.width))
-        if link:
-            screen.say("\n" + text.consent(link))
-        raise typer.Exit(1 if result.failed else 3 if result.others_turn or not result.rest.empty else 0)
+    given = Options(
+        playbook, yes, form, timeout, journal, cloud_file, allow_outside, allow_removals, allow_foreign, no_input,
+        quiet, verbose, no_color,
+    )  # fmt: skip
+    carry_out(Apply(saved_plan), given)

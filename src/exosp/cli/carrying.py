@@ -1,0 +1,147 @@
+"""Carry out a plan on a tenant: look, show, ask, write, read back, say what became of it. What ``apply``, ``undo`` and
+``destroy`` have in common; what is theirs alone is a Job's."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+
+from .options import Format, journals, seconds
+from .screen import Screen
+
+if TYPE_CHECKING:
+    from ..converge import Result
+    from ..journal import History
+    from ..plan import Plan
+    from ..playbook import Playbook
+    from ..sending import Planner
+    from ..snapshot import Snapshot
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says, as every one of these commands takes it."""
+
+    playbook: Path
+    yes: bool
+    form: Format
+    timeout: str
+    journal: Path | None
+    cloud_file: Path | None
+    allow_outside: bool
+    allow_removals: int
+    allow_foreign: bool
+    no_input: bool
+    quiet: bool
+    verbose: bool
+    no_color: bool
+
+
+class Job:
+    """What one command sets out to do. Its methods are called in this order."""
+
+    command = ""
+    doing = ""  # in the moving line
+    earlier = "What it did was read again."  # of a run that did not end
+    only = False  # nothing but what was shown, whatever is found on the way
+    pays = False  # whether, once all is done, earlier repairs owe no grant any more
+
+    def begin(self, want: "Playbook") -> None:
+        """Before anything is sent. Raises UsageError."""
+
+    def planner(self, history: "History") -> "Planner":
+        """How it plans. Raises UsageError."""
+        from .. import steps
+
+        return steps.plan
+
+    def approve(self, found: "Plan") -> None:
+        """What is planned, before it is shown. Raises an Error where that must not be."""
+
+    def nothing(self, seen: "Snapshot") -> str:
+        """What is said where there is nothing to do."""
+        return "The tenant is as the playbook says. Nothing to do."
+
+    def question(self, found: "Plan", tenant: str) -> str:
+        raise NotImplementedError
+
+    def document(self, result: "Result") -> dict[str, Any]:
+        """What stands in its document besides what apply's has."""
+        return {}
+
+    def told(self, result: "Result") -> str:
+        """What is said at the end, below the counts."""
+        return ""
+
+
+def carry_out(job: Job, given: Options) -> NoReturn:
+    """The whole command. Ends it with its exit code."""
+    with ExitStack() as stack:
+        screen = stack.enter_context(
+            Screen(given.form, command=job.command, quiet=given.quiet, verbose=given.verbose, no_color=given.no_color)
+        )
+        deadline = seconds(given.timeout, "--timeout")
+        with screen.progress("reading the playbook"):
+            from ..converge import Memory, look
+            from ..converge import apply as converge
+            from ..journal import opened
+            from ..plan import Limits, guard
+            from ..report import document, text
+            from ..steps.application import foreign
+            from .asking import confirm, must_be_able_to_ask, must_keep_a_journal
+            from .telling import changes
+            from .wiring import Session, new_run, read
+
+            want = read(given.playbook, allow_outside=given.allow_outside)
+            screen.tenant = want.tenant
+            must_be_able_to_ask(job.command, yes=given.yes, no_input=given.no_input)
+            job.begin(want)
+            run = new_run()
+            screen.working("signing in")
+            session = stack.enter_context(Session(want, screen, cloud_file=given.cloud_file, deadline=deadline))
+            kept = stack.enter_context(
+                opened(
+                    journals(given.journal),
+                    tenant_id=session.tenant.tenant_id,
+                    application=want.app.unique_name,
+                    command=job.command,
+                    run=run,
+                )
+            )
+            screen.working("reading the tenant")
+            planner = job.planner(kept.history)
+            first = look(want, session.tenant, session.patience, Memory(kept.history), planner)
+            seen, found = first
+            kept.digest = found.digest
+            job.approve(found)
+            must_keep_a_journal(found, given.journal, no_input=given.no_input)
+            limits = Limits(given.allow_removals, given.allow_foreign)
+        for earlier in kept.history.unfinished:
+            screen.tell(f"Run {earlier.id} did not end. {job.earlier}\n")
+        shown = text.plan(found, screen.width, job.nothing(seen))
+        screen.tell(shown)
+        guard(found, seen, limits, foreign=foreign(want, seen))
+        if not found.empty:
+            confirm(f"\n{job.question(found, want.tenant)}", yes=given.yes)
+            screen.tell("")
+        for before, stands, lost, unknown in kept.settle(seen):
+            screen.tell(f"Of what run {before.id} left open, {stands} stand, {lost} do not, {unknown} cannot be told.")
+        with screen.progress(job.doing, len(found.changes)):
+            result = converge(
+                want, session.tenant, session.patience, first, changes(screen),
+                only=job.only, journal=kept, planner=planner, limits=limits,
+            )  # fmt: skip
+        kept.end("failed" if result.failed else "done")
+        link = session.consent_link(result.seen) if result.others_turn else ""
+        if screen.json:
+            screen.document({**document.apply(result, run, session.tokens, link), **job.document(result)})
+        elif not result.plan.empty:
+            screen.tell("")
+            screen.say("\n".join(filter(None, (text.applied(result), job.told(result)))))
+        elif screen.quiet:
+            screen.say(shown)
+        if link:
+            screen.say("\n" + text.consent(link))
+        raise typer.Exit(1 if result.failed else 3 if result.others_turn or not result.rest.empty else 0)
