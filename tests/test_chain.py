@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from desk import Desk
+from desk import Desk, owned
 from exosp.errors import CloudError, PlaybookError
 from exosp.sending import Applied, Refused, Skipped
 
@@ -201,16 +201,6 @@ def test_two_addresses_of_one_mailbox_are_a_fault_of_the_playbook(unkind: Callab
         desk.apply()
     assert "same mailbox" in caught.value.faults[0].what
     assert desk.applications() == []
-
-
-def owned(desk: Desk) -> Any:
-    """The tenant's application of ours, made by hand, with the provisioning one as its owner."""
-    directory = desk.running.sandbox.tenant.directory
-    [app] = [a for a in directory.applications.values() if a.properties["uniqueName"] == "exosp-support-desk"]
-    admin = directory.principal(desk.running.sandbox.tenant.admin_app_id)
-    assert admin is not None
-    app.owners.add(admin.id)
-    return app
 
 
 def test_the_wrong_object_id_is_named_and_replaced(unkind: Callable[..., Desk]) -> None:

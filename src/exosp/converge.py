@@ -125,7 +125,10 @@ def apply(
     stands in the way.
     """
     seen, planned = first
+    owed = bool(seen.owed) and planner is steps.plan  # another planner's empty plan says nothing of grants
     if planned.empty:
+        if owed:
+            journal.paid()
         return Result(planned, (), seen, planned, _requests(tenant))
     if any(isinstance(write, AddSecret) for change in planned.changes for write in change.writes):
         tenant.vault.check()  # before a secret is made that could not be kept
@@ -145,6 +148,8 @@ def apply(
         if not again or (only and any(change.key not in approved for change in again)):
             break
     result = Result(planned, tuple(outcomes), seen, now, _requests(tenant))
+    if now.empty and owed:
+        journal.paid()
     if not now.empty and not result.failed and all(isinstance(o, Applied) for _, o in outcomes):
         raise NotConverged(
             f"every write was accepted, and {len(now.changes)} changes are still to be made: "
