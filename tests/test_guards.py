@@ -1,0 +1,112 @@
+"""Guard rails: what no run does unasked, with the numbers it says and the flag that allows it."""
+
+import pytest
+
+from exosp.errors import PlanRefused
+from exosp.plan import Change, Limits, Plan, guard, removals
+from exosp.snapshot import (
+    Address,
+    ClaimedObjectId,
+    Holdings,
+    MailboxId,
+    MailboxPermission,
+    RecipientPermission,
+    Snapshot,
+)
+from exosp.writes import (
+    ENTRY,
+    PRINCIPAL,
+    AddMailboxPermission,
+    AddRecipientPermission,
+    RemoveAssignment,
+    RemoveMailboxPermission,
+    RemoveRecipientPermission,
+    Write,
+)
+
+OLD = ClaimedObjectId("old")
+
+
+def box(number: int) -> tuple[MailboxId, Address]:
+    return MailboxId(f"m{number}"), Address(f"box{number}@contoso.com")
+
+
+def change(*writes: Write) -> Change:
+    return Change("grants", "remove", "x", None, None, writes, "because")
+
+
+def plan(*changes: Change) -> Plan:
+    return Plan(("contoso.onmicrosoft.com", "exosp-x"), changes)
+
+
+def taking(number: int) -> Plan:
+    return plan(*(change(RemoveMailboxPermission(*box(n), ENTRY)) for n in range(number)))
+
+
+def standing(number: int, *, send_as: int = 0, denied: int = 0) -> Snapshot:
+    rights = frozenset({"FullAccess"})
+    rows = tuple(MailboxPermission(box(n)[0], "ours", rights) for n in range(number - send_as))
+    deny = tuple(MailboxPermission(box(n)[0], "ours", rights, deny=True) for n in range(denied))
+    sends = tuple(RecipientPermission(box(n)[0], "ours") for n in range(send_as))
+    return Snapshot(holdings={"entry": Holdings(permissions=(*rows, *deny), recipient_permissions=sends)})
+
+
+@pytest.mark.parametrize(
+    ("gone", "of", "passes"),
+    [
+        (10, 100, True), (11, 100, False),  # more than 10, whatever the share
+        (3, 10, True), (4, 10, False),  # more than 30 % of ten
+        (9, 9, True), (1, 1, True),  # where fewer than ten stand, the share says nothing
+        (6, 20, True), (7, 20, False), (4, 11, False), (3, 11, True),
+    ],
+)  # fmt: skip
+def test_so_many_grants_are_taken_unasked_and_no_more(gone: int, of: int, passes: bool) -> None:
+    """At most 10, and at most 30 % where 10 or more stand; beyond it the numbers are said, and the flag that allows it."""
+    if passes:
+        guard(taking(gone), standing(of), Limits())
+        return
+    with pytest.raises(PlanRefused) as caught:
+        guard(taking(gone), standing(of), Limits())
+    assert caught.value.what.startswith(f"{gone} grants would be taken away, of {of} ")
+    assert caught.value.hint.endswith(f"--allow-removals {gone}")
+    guard(taking(gone), standing(of), Limits(removals=gone))
+    with pytest.raises(PlanRefused):
+        guard(taking(gone), standing(of), Limits(removals=gone - 1))
+
+
+def test_what_was_taken_earlier_in_the_run_counts() -> None:
+    """Two rounds of one run together stay within the rails."""
+    guard(taking(6), standing(100), Limits(), earlier=4)
+    with pytest.raises(PlanRefused, match=r"^11 grants would be taken away, of 105 "):
+        guard(taking(6), standing(100), Limits(), earlier=5)
+
+
+def test_send_as_counts_and_a_deny_entry_does_not() -> None:
+    """A grant is what lets the application in: SendAs too, a deny entry never."""
+    sends = plan(*(change(RemoveRecipientPermission(*box(n), ENTRY)) for n in range(4)))
+    with pytest.raises(PlanRefused, match=r"^4 grants would be taken away, of 10 "):
+        guard(sends, standing(10, send_as=4), Limits())
+    guard(sends, standing(9, send_as=4, denied=30), Limits())
+
+
+def test_what_the_same_change_gives_again_is_not_taken() -> None:
+    """A repair takes every grant from the wrong entry and gives it to the right one: none is removed. In another change,
+    or of another kind, it is."""
+    boxes = [box(n) for n in range(50)]
+    away = [RemoveMailboxPermission(*held, OLD) for held in boxes]
+    back = [AddMailboxPermission(*held, ENTRY) for held in boxes]
+    assert removals(plan(change(*away, *back))) == 0
+    assert removals(plan(change(*away, *back[:-2]))) == 2
+    assert removals(plan(change(*away), change(*back))) == 50
+    sends = [AddRecipientPermission(*held, ENTRY) for held in boxes]
+    assert removals(plan(change(*away, *sends))) == 50
+
+
+def test_another_playbooks_application_is_not_changed_unasked() -> None:
+    """Where the application is not ours, no Graph write passes without the flag; grants in Exchange are ours all the same."""
+    graph = plan(change(RemoveAssignment(PRINCIPAL, "a", "IMAP.AccessAsApp")))
+    with pytest.raises(PlanRefused, match="is not this playbook's: it is theirs") as caught:
+        guard(graph, Snapshot(), Limits(), foreign="it is theirs")
+    assert "--allow-foreign" in caught.value.hint
+    guard(graph, Snapshot(), Limits(foreign=True), foreign="it is theirs")
+    guard(taking(2), Snapshot(), Limits(), foreign="it is theirs")
