@@ -37,6 +37,7 @@ from .writes import (
     RemoveServicePrincipal,
     RestoreApplication,
     TagPrincipal,
+    UpdateApplication,
     UpsertApplication,
     Write,
     refs,
@@ -252,6 +253,9 @@ class Sending:
                         "the application was written and cannot be read back", hint="run apply again later"
                     )
                 self.seen = self.seen.observing(app)
+            case UpdateApplication() if self.seen.application is not None:
+                app = replace(self.seen.application, required=write.required)
+                self.seen = self.seen.observing(replace(app, name=write.name or app.name))
             case TagPrincipal() if self.seen.principal is not None:
                 self.seen = self.seen.observing(replace(self.seen.principal, tags=write.tags))
             case RemoveAssignment():
@@ -442,7 +446,7 @@ def _note(chunk: Chunk, write: Write, answer: Answer) -> None:
 
 
 _TAKING = (RemoveSecret, RemoveAssignment, DeleteApplication)
-_HARMLESS = (UpsertApplication, TagPrincipal, *_TAKING)  # to send twice
+_HARMLESS = (UpsertApplication, UpdateApplication, TagPrincipal, *_TAKING)  # to send twice
 
 _PLAIN = {
     "application.app_id": "the application",

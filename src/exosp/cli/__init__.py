@@ -8,7 +8,7 @@ from typing import Any, NoReturn, cast
 
 import typer
 
-from . import apply, demo, plan, sandbox, verify
+from . import apply, demo, destroy, plan, sandbox, undo, verify
 from .options import Format
 from .screen import Screen, Stopped
 
@@ -42,6 +42,8 @@ app.command("demo", short_help="The main job, from nothing to proof, on an emula
 app.command("plan", short_help="Show what apply would change. Writes nothing.")(plan.plan)
 app.command("apply", short_help="Make the tenant as the playbook says.")(apply.apply)
 app.command("verify", short_help="Prove it with real logins. Writes nothing.")(verify.verify)
+app.command("undo", short_help="Put back what a run changed.")(undo.undo)
+app.command("destroy", short_help="Remove all that exosp made, nothing else.")(destroy.destroy)
 app.add_typer(sandbox.app, name="sandbox", short_help="An emulated tenant for other programs.")
 
 
@@ -86,4 +88,4 @@ def _outside() -> Screen:
     return Screen(Format.json if as_json else Format.text, command=command, verbose=verbose)
 
 
-_COMMANDS = ("demo", "plan", "apply", "verify", "sandbox")
+_COMMANDS = ("demo", "plan", "apply", "verify", "undo", "destroy", "sandbox")

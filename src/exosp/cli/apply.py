@@ -24,6 +24,7 @@ from .options import (
 )
 
 if TYPE_CHECKING:
+    from ..converge import Result
     from ..plan import Plan
     from ..playbook import Playbook
 
@@ -59,6 +60,9 @@ class Apply(Job):
 
     def question(self, found: "Plan", tenant: str) -> str:
         return f"Apply to {tenant}?"
+
+    def told(self, result: "Result", run: str) -> str:
+        return f"This was run {run}; exosp undo takes that."
 
 
 def apply(

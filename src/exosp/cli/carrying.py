@@ -45,6 +45,7 @@ class Job:
     command = ""
     doing = ""  # in the moving line
     earlier = "What it did was read again."  # of a run that did not end
+    writes = True  # or it ends before it could
     only = False  # nothing but what was shown, whatever is found on the way
     pays = False  # whether, once all is done, earlier repairs owe no grant any more
 
@@ -71,7 +72,7 @@ class Job:
         """What stands in its document besides what apply's has."""
         return {}
 
-    def told(self, result: "Result") -> str:
+    def told(self, result: "Result", run: str) -> str:
         """What is said at the end, below the counts."""
         return ""
 
@@ -96,7 +97,8 @@ def carry_out(job: Job, given: Options) -> NoReturn:
 
             want = read(given.playbook, allow_outside=given.allow_outside)
             screen.tenant = want.tenant
-            must_be_able_to_ask(job.command, yes=given.yes, no_input=given.no_input)
+            if job.writes:
+                must_be_able_to_ask(job.command, yes=given.yes, no_input=given.no_input)
             job.begin(want)
             run = new_run()
             screen.working("signing in")
@@ -120,7 +122,7 @@ def carry_out(job: Job, given: Options) -> NoReturn:
             limits = Limits(given.allow_removals, given.allow_foreign)
         for earlier in kept.history.unfinished:
             screen.tell(f"Run {earlier.id} did not end. {job.earlier}\n")
-        shown = text.plan(found, screen.width, job.nothing(seen))
+        shown = text.plan(found, screen.width, text.wrapped(job.nothing(seen), screen.width))
         screen.tell(shown)
         guard(found, seen, limits, foreign=foreign(want, seen))
         if not found.empty:
@@ -139,7 +141,9 @@ def carry_out(job: Job, given: Options) -> NoReturn:
             screen.document({**document.apply(result, run, session.tokens, link), **job.document(result)})
         elif not result.plan.empty:
             screen.tell("")
-            screen.say("\n".join(filter(None, (text.applied(result), job.told(result)))))
+            screen.say(text.applied(result))
+            if more := job.told(result, run):
+                screen.say(text.wrapped(more, screen.width))
         elif screen.quiet:
             screen.say(shown)
         if link:

@@ -201,5 +201,7 @@ class Screen:
 
 _AFTER = {
     "apply": "what was written stands; the same command goes on from there",
+    "undo": "what was written stands; the same command goes on from there",
+    "destroy": "what was removed is gone; the same command goes on from there",
     "demo": "the emulated tenant is gone, and nothing is left behind",
 }

@@ -5,10 +5,11 @@ passed over, and one that others may write is refused.
 import json
 import os
 import re
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ..errors import UsageError
 from ..snapshot import Address, KeyId, MailboxId, Owed, Snapshot
@@ -17,6 +18,10 @@ _GRANTING = ("AddMailboxPermission", "AddRecipientPermission", "RemoveMailboxPer
 
 TAKEN_UP = "taken up"  # how a run ends that another one has looked after
 Outcome = Literal["done", "found", "lost", "failed", "unknown", "made"]
+
+_OUTCOMES = get_args(Outcome)
+
+LARGEST = 256 * 1024 * 1024  # bytes of one journal; half a million writes
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
@@ -145,35 +150,58 @@ def _run(path: Path) -> Run | None:
     for text in _trusted(path).split(b"\n"):
         try:
             line = json.loads(text)
+            if not isinstance(line, dict):
+                continue
             if "journal" in line:
                 head = line
             elif "owes" in line:
                 owes += [
-                    Owed(MailboxId(row["mailbox"]), Address(row["address"]), tuple(map(str, row["rights"])))
+                    Owed(MailboxId(str(row["mailbox"])), Address(str(row["address"])), tuple(map(str, row["rights"])))
                     for row in line["owes"]
                 ]
             elif "intent" in line:
                 for index, held in enumerate(line["items"]):
                     key = (int(line["intent"]), index)
-                    items[key] = Item(*key, held["step"], held["write"], held["before"], None)
+                    items[key] = Item(*key, str(held["step"]), _sound(held["write"]), held["before"], None)
             elif "result" in line:
                 for index, outcome, detail in line["answers"]:
                     old = items[int(line["result"]), index]
-                    items[old.number, index] = Item(old.number, index, old.step, old.write, old.before, outcome, detail)
+                    if outcome in _OUTCOMES:
+                        items[old.number, index] = replace(old, outcome=outcome, detail=str(detail))
             elif "paid" in line:
                 paid = True
             elif "end" in line:
                 ended = str(line["end"])
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             continue
     if not head:
         return None
     return Run(path.stem, str(head.get("command", "")), path, tuple(items.values()), ended, tuple(owes), paid)
 
 
+_TEXTS = {
+    "NewServicePrincipal": ("object_id",),
+    "AssignRole": ("role",),
+    "AddSecret": ("label",),
+    "SetClientAccess": ("mailbox",),
+    **dict.fromkeys(_GRANTING, ("mailbox", "trustee")),
+}
+
+
+def _sound(write: Any) -> dict[str, Any]:
+    """A write as it was read, if it has the texts that are looked at here; else one of no kind at all."""
+    kind = write.get("write") if isinstance(write, dict) else None
+    rights = write.get("rights", []) if isinstance(kind, str) else None
+    if not isinstance(rights, list) or not all(isinstance(right, str) for right in rights):
+        return {"write": ""}
+    if any(not isinstance(write.get(name), str) for name in _TEXTS.get(str(kind), ())):
+        return {"write": ""}
+    return {"rights": rights, **write} if kind in _GRANTING else dict(write)
+
+
 def _trusted(path: Path) -> bytes:
     """What a journal holds. One that others may write could make this run grant what they like: it is not read."""
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     with open(file, "rb") as held:  # noqa: PTH123 - opened by descriptor, so that what was checked is what is read
         found = os.fstat(file)
         if found.st_uid != os.geteuid() or found.st_mode & 0o022:
@@ -182,6 +210,8 @@ def _trusted(path: Path) -> bytes:
                 where=str(path),
                 hint="see who wrote it; chmod 600 it if it is yours, or name another folder with --journal DIR",
             )
+        if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST:
+            raise UsageError("this is no journal: no regular file, or too large", where=str(path), hint="move it away")
         return held.read()
 
 

@@ -102,7 +102,7 @@ def _plain_value(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name}: {_plain_value(held)}" for name, held in value.items())
     if isinstance(value, list):
-        return ", ".join(_plain_value(held) for held in value)
+        return ", ".join(_plain_value(held) for held in value) or "none"
     if isinstance(value, float):
         return f"{value:g}"
     return value if isinstance(value, str) else json.dumps(value)

@@ -154,6 +154,10 @@ KNOBS: tuple[Knob, ...] = (
     Knob("login-name", "choice", 0, 0, 0,
          "which name opens a mailbox: 0 any of its addresses; 1 the UPN only, another is 'authenticated but not connected'",
          "a single field report against field practice: sources disagree"),
+    Knob("restored-principal", "choice", 0, 0, 0,
+         "restoring an application from the recycle bin: 0 brings back the application alone, 1 its enterprise application too",
+         "learn.microsoft.com/graph/api/directory-deleteditems-restore against entra/identity/enterprise-apps/restore-application: "
+         "pages differ"),
     Knob("policy-no-secrets", "choice", 0, 0, 0,
          "1: the tenant's app management policy forbids new secrets, CredentialTypeNotAllowedAsPerAppPolicy",
          "learn.microsoft.com/graph/api/resources/tenantappmanagementpolicy"),

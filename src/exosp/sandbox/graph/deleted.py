@@ -1,7 +1,8 @@
 """/directory/deletedItems: the recycle bin of applications and of enterprise applications.
 
 Sources: learn.microsoft.com/graph/api/directory-deleteditems-list, -get, -delete, -restore ("restoring an application doesn't
-restore the associated service principal automatically"); CIPP#1142 for the name that is taken. Not imitated: the 30 days
+restore the associated service principal automatically"; another page says that the portal does: the knob
+restored-principal); CIPP#1142 for the name that is taken. Not imitated: the 30 days
 after which an object goes by itself; the bin's own lag; assignments that come back with an enterprise application (no
 source says that they do).
 """
@@ -71,10 +72,21 @@ def restore(service: Service, call: Call, id: str) -> Reply:  # noqa: A002
     app_id = str(entity.properties["appId"])
     if held.kind == "servicePrincipal" and service.directory.principal(app_id) is not None:
         raise GraphError(409, "Request_MultipleObjectsWithSameKeyValue", f"The service principal cannot be created, updated, or restored because the service principal name {app_id} is already in use.")  # fmt: skip
-    del held.deleted(service)[entity.id]
+    _bring_back(service, held, entity)
+    faults = service.tenant.faults
+    if held.kind == "application" and faults["restored-principal"]:
+        bin_ = _BINS[1]
+        for principal in list(bin_.deleted(service).values()):
+            if principal.properties["appId"] == app_id and service.directory.principal(app_id) is None:
+                faults.note("restored-principal")
+                _bring_back(service, bin_, principal)
+    return _shown(service, call, held, entity)
+
+
+def _bring_back(service: Service, held: _Bin, entity: Entity) -> None:
+    held.deleted(service).pop(entity.id, None)
     entity.properties["deletedDateTime"] = None
     held.live(service)[entity.id] = entity
-    return _shown(service, call, held, entity)
 
 
 def routes() -> list[Route]:
