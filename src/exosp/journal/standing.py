@@ -15,6 +15,7 @@ from ..writes import (
     RemoveServicePrincipal,
     SetClientAccess,
     TagPrincipal,
+    UpdateApplication,
     UpsertApplication,
     Write,
 )
@@ -79,7 +80,7 @@ def forms_of(trustee: str, seen: Snapshot) -> frozenset[str]:
 def before(write: Write, seen: Snapshot) -> Any:
     """What stands where a write is about to change something, as plain data."""
     match write:
-        case UpsertApplication():
+        case UpsertApplication() | UpdateApplication():
             app = seen.application
             return app and {
                 "name": app.name,
