@@ -52,6 +52,7 @@ HELD: dict[str, str] = {
     "smtp-without-grant": "test_unkind_doors.test_the_other_form_of_a_missing_grant_comes_after_the_message",
     "send-as-trustee": "test_unkind_doors.test_whose_send_as_counts",
     "login-name": "test_unkind_doors.test_which_name_opens_a_mailbox",
+    "restored-principal": "test_unkind_graph.test_a_restored_application_may_bring_its_principal_along",
     "policy-no-secrets": "test_unkind_graph.test_a_policy_forbids_secrets",
     "policy-secret-days": "test_unkind_graph.test_a_policy_caps_the_life_of_secrets",
     "conditional-access-block": "test_unkind_graph.test_what_the_tenant_forbids_gets_no_token",

@@ -238,6 +238,23 @@ def test_an_enterprise_application_has_its_own_place_in_the_recycle_bin() -> Non
         assert api("GET", "/directory/deletedItems/microsoft.graph.servicePrincipal").json()["value"] == []
 
 
+@pytest.mark.parametrize("form", [0, 1])
+def test_a_restored_application_may_bring_its_principal_along(form: int) -> None:
+    """restored-principal: sources differ on whether the enterprise application comes back with its application; it has no
+    assignments in either form."""
+    with running(f"none,restored-principal={form}") as world:
+        api, app, principal = application(world)
+        assign(world, api, principal)
+        api("DELETE", f"/applications/{app['id']}")
+        api("POST", f"/directory/deletedItems/{app['id']}/restore", {})
+        assert api("GET", f"/applications/{app['id']}").json()["deletedDateTime"] is None
+        assert api("GET", f"/servicePrincipals/{principal['id']}").status_code == (404, 200)[form]
+        left = api("GET", "/directory/deletedItems/microsoft.graph.servicePrincipal").json()["value"]
+        assert len(left) == 1 - form
+        if form:
+            assert api("GET", f"/servicePrincipals/{principal['id']}/appRoleAssignments").json()["value"] == []
+
+
 def test_a_name_that_is_in_use_keeps_the_deleted_principal_in_the_bin() -> None:
     """A new enterprise application of the same appId: the old one cannot be restored, but be deleted for good."""
     with running() as world:
