@@ -67,7 +67,7 @@ def look(
     seen = steps.observe(want, reading, memory.holdings)
     owed = memory.history.owed(seen) if memory.owed is None else memory.owed
     seen = replace(seen, lost_secrets=memory.history.lost_secrets(seen), owed=owed)
-    return seen, _saying_what_is_lost(planner(want, seen), seen, memory.history)
+    return seen, planner(want, seen)
 
 
 def look_surely(
@@ -84,24 +84,6 @@ def look_surely(
     return patience.settle(
         lambda: look(want, tenant, patience, memory), until=certain, evenly=True, why="making sure of what was read"
     )
-
-
-def _saying_what_is_lost(found: Plan, seen: Snapshot, history: History) -> Plan:
-    """Where Exchange's entry is made or mended and no earlier run left a journal here, the reason says what that means."""
-
-    def told(change: Change) -> Change:
-        began = change.verb == "repair" or (change.verb == "create" and bool(seen.assignments))
-        if change.step != "exchange" or not began or history.runs:
-            return change
-        return replace(change, why=f"{change.why}. {_LOST}")
-
-    return replace(found, changes=tuple(told(change) for change in found.changes))
-
-
-_LOST = (
-    "No journal of an earlier run lies here: if one was interrupted in a repair, grants that it had taken and that the "
-    "playbook does not list are lost, unless its journal is found (--journal DIR)"
-)
 
 
 def apply(
@@ -165,8 +147,10 @@ def _close(
     """Observe until the plan shows no change that was applied: a write is believed when it is read back."""
     want, tenant, patience = sending.want, sending.tenant, sending.patience
     applied = {change.key for change, came in outcomes if isinstance(came, Applied)}
-    taken = any(isinstance(write, _TAKING) for change in sent.changes for write in change.writes)
-    memory = Memory(history, sending.seen.owed, {} if taken else sending.seen.holdings)
+    moved = any(
+        change.step == "exchange" or isinstance(write, _TAKING) for change in sent.changes for write in change.writes
+    )
+    memory = Memory(history, sending.seen.owed, {} if moved else sending.seen.holdings)
 
     found = patience.settle(
         lambda: look(want, tenant, patience, memory, planner),

@@ -40,6 +40,10 @@ class Apply(Job):
     command = "apply"
     doing = "applying"
     earlier = "What it did was read again; this run goes on from there."
+    unremembered = (
+        "No journal of an earlier run lies here. If one was interrupted in a repair, grants that it had taken and that the "
+        "playbook does not list are lost, unless its journal is found: --journal DIR."
+    )
 
     def __init__(self, saved: Path | None) -> None:
         self._saved = saved

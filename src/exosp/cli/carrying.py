@@ -47,7 +47,7 @@ class Job:
     earlier = "What it did was read again."  # of a run that did not end
     writes = True  # or it ends before it could
     only = False  # nothing but what was shown, whatever is found on the way
-    pays = False  # whether, once all is done, earlier repairs owe no grant any more
+    unremembered = ""  # said where the application is there and no earlier run left a journal
 
     def begin(self, want: "Playbook") -> None:
         """Before anything is sent. Raises UsageError."""
@@ -122,6 +122,8 @@ def carry_out(job: Job, given: Options) -> NoReturn:
             limits = Limits(given.allow_removals, given.allow_foreign)
         for earlier in kept.history.unfinished:
             screen.tell(f"Run {earlier.id} did not end. {job.earlier}\n")
+        if job.unremembered and seen.application is not None and not kept.history.runs:
+            screen.tell(text.wrapped(job.unremembered, screen.width) + "\n")
         shown = text.plan(found, screen.width, text.wrapped(job.nothing(seen), screen.width))
         screen.tell(shown)
         guard(found, seen, limits, foreign=foreign(want, seen))

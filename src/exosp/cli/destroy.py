@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 class Destroy(Job):
     command = "destroy"
     doing = "removing"
-    pays = True
 
     def planner(self, history: "History") -> "Planner":
         from ..destroy import planner

@@ -38,7 +38,7 @@ RunId = Annotated[
 ThePlaybook = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[PLAYBOOK]", help="The playbook it was run with. Without it, playbook.yaml here.", show_default=False
+        metavar="PLAYBOOK", help="The playbook it was run with. Without it, playbook.yaml here.", show_default=False
     ),
 ]
 

@@ -93,6 +93,8 @@ class History:
                 if item.took_place and kind in _GRANTING and str(item.write["trustee"]).lower() == ours:
                     rights = ("SendAs",) if "Recipient" in kind else tuple(item.write["rights"])
                     found = without(found, item.write["mailbox"], rights)
+                elif item.took_place and kind == "DeleteApplication":
+                    found = ()  # what was destroyed is owed nothing
             if run.paid:
                 found = ()
         return found
