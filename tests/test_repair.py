@@ -462,9 +462,11 @@ def test_several_live_secrets_are_named_and_none_is_removed(desk: Desk) -> None:
 # The recycle bin
 
 
-def test_apply_restores_what_lies_in_the_recycle_bin(desk: Desk) -> None:
+@pytest.mark.parametrize("form", [0, 1])
+def test_apply_restores_what_lies_in_the_recycle_bin(unkind: Callable[..., Desk], form: int) -> None:
     """A deleted application keeps its unique name: it is restored, the plan says until when that can be done, and one
-    run ends in working logins of the same application."""
+    run ends in working logins of the same application, whether its enterprise application comes back with it or not."""
+    desk = unkind(f"none,restored-principal={form}")
     desk.apply()
     seen, _ = desk.look()
     assert seen.application is not None
