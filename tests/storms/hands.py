@@ -2,11 +2,12 @@
 
 from typing import Any
 
+from shape import LABEL
+
 from exosp.sandbox import catalog
 from exosp.sandbox.directory import EXCHANGE_ONLINE, Entity
 from exosp.sandbox.exchange import Row
 from exosp.sandbox.tenant import Tenant
-from shape import LABEL
 
 
 def application(tenant: Tenant) -> Entity | None:

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import hands
-from console import Console, Ran, state
+import pytest
 from crash import KILLED, Kept, Kill, Watch, Zygote
+from shape import LABEL, State, differences, normal
+
+from console import Console, Ran, state
 from exosp.sandbox.server import Running
 from exosp.sandbox.tenant import Options, Tenant
-from shape import LABEL, State, differences, normal
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 

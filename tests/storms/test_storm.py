@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import hands
+import pytest
+from shape import State, differences, normal
+
 from console import at
 from desk import QUICKSTART, Desk
 from exosp.converge import Refused
@@ -18,7 +19,6 @@ from exosp.sandbox import tenant as sandbox
 from exosp.sandbox.faults import KNOBS
 from exosp.sandbox.server import Running
 from exosp.sandbox.tenant import Options
-from shape import State, differences, normal
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
