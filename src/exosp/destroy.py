@@ -38,9 +38,10 @@ Item = Change | Refusal | Drift
 
 def planner(history: History) -> Callable[[Playbook, Snapshot], Plan]:
     """How to plan the end of a playbook's application. ``history``: what journals show that exosp did."""
-    found = effects.of(item for run in history.runs for item in run.items)
+    items = [item for run in history.runs for item in run.items]
 
     def plan(want: Playbook, seen: Snapshot) -> Plan:
+        found = effects.of(items, seen, unseen_removals=False)
         return made_of(want, _Destroy(found, bool(history.runs), want, seen).items())
 
     return plan

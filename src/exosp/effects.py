@@ -2,15 +2,16 @@
 left. Pure.
 
 A journal is a file, so it is read as anybody's word: what has not the form that exosp writes counts for nothing and is
-named, and nothing here says that a thing may be put back. What became of a write that nobody heard of is left to the
-tenant: it counts as done, and whoever uses this compares with what stands now.
+named, and nothing here says that a thing may be put back. What became of a write that nobody heard of, the tenant
+shows.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .journal import Item
+from .journal import Item, stands
+from .snapshot import Snapshot
 
 # learn.microsoft.com, Add-MailboxPermission -AccessRights; SendAs is Add-RecipientPermission's only one
 RIGHTS = {
@@ -67,14 +68,27 @@ class Effects:
         return self.names.get(mailbox, mailbox)
 
 
-def of(items: Iterable[Item]) -> Effects:
-    """All that these items brought about together, in their order. What failed or was lost is not among it."""
+def of(items: Iterable[Item], seen: Snapshot, *, unseen_removals: bool) -> Effects:
+    """All that these items brought about together, in their order. What failed or was lost is not among it.
+    ``unseen_removals``: whether a removal that nobody heard of counts where the snapshot does not show what it is about.
+    """
     found = _Fold()
     for item in items:
-        if item.took_place or item.unclear:
+        if item.took_place or (item.unclear and _happened(item, seen, unseen_removals)):
             found.take(item)
     changed = {thing: (before, after) for thing, (before, after) in found.things.items() if before != after}
     return Effects(changed, found.names, frozenset(found.entries), frozenset(found.secrets), found.other, found.strange)
+
+
+def _happened(item: Item, seen: Snapshot, unseen_removals: bool) -> bool:
+    kind = item.write.get("write")
+    if kind == "RemoveAssignment" and seen.resource is not None:
+        role = seen.resource.roles.get(str(item.write.get("role_value")))
+        return all(row.role != role for row in seen.assignments)
+    there = stands(item, seen)
+    if there is None:
+        return unseen_removals or not str(kind).startswith("Remove")
+    return there
 
 
 class _Strange(Exception):

@@ -37,10 +37,10 @@ SHOWN_AS = {"imap": "ImapEnabled", "pop": "PopEnabled", "smtp_auth_disabled": "S
 
 def planner(run: Run) -> Callable[[Playbook, Snapshot], Plan]:
     """How to plan the undoing of a run."""
-    found = effects.of(run.items)
     moved = {(owed.mailbox.lower(), right.lower()) for owed in run.owes for right in owed.rights}
 
     def plan(want: Playbook, seen: Snapshot) -> Plan:
+        found = effects.of(run.items, seen, unseen_removals=True)
         return made_of(want, _Undo(run, found, moved, want, seen).items())
 
     return plan
