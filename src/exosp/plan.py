@@ -58,11 +58,13 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Drift:
-    """Something true in the tenant that the playbook does not say. Shown, never mended unasked."""
+    """Something true in the tenant that the playbook does not say. Shown, never mended unasked. ``access``: it lets the
+    application do more with mailboxes than the playbook lists, so the tenant is not proven to be as the playbook says."""
 
     step: str
     target: str
     what: str
+    access: bool = False
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,8 @@ class Verdict:
 
     @property
     def proven(self) -> bool:
-        return self.converged and not self.token_faults and all(proof.ok for proof in self.proofs)
+        beyond = any(drift.access for drift in self.plan.drift)
+        return self.converged and not beyond and not self.token_faults and all(proof.ok for proof in self.proofs)
 
 
 def probes(want: Playbook, seen: Snapshot, negative: Sequence[Address] = ()) -> tuple[Probe, ...]:

@@ -26,7 +26,7 @@ def stands(item: Item, seen: Snapshot) -> bool | None:
     """Whether what a write makes is there now; None where the snapshot does not say."""
     write = item.write
     match write.get("write"):
-        case "UpsertApplication":
+        case "UpsertApplication" | "RestoreApplication":
             return seen.application is not None
         case "CreatePrincipal":
             return seen.principal is not None

@@ -48,11 +48,15 @@ def plan(found: Plan, width: int = WIDTH, nothing: str = "The tenant is as the p
         lines = [nothing]
     else:
         lines = [*_changes(found, width), *(_refusal(refusal, width) for refusal in found.refused)]
-    lines += [_marked("  ? ", f"{drift.step}: {drift.target}: {drift.what}", width) for drift in found.drift]
+    lines += _drift(found, width)
     if found.empty and not found.refused:
         return "\n".join(lines)
     total = [_count(len(found.changes), "change")] + ([f"{len(found.refused)} refused"] if found.refused else [])
     return "\n".join([*lines, "", f"{', '.join(total)}. Digest {found.digest[:12]}."])
+
+
+def _drift(found: Plan, width: int) -> list[str]:
+    return [_marked("  ? ", f"{drift.step}: {drift.target}: {drift.what}", width) for drift in found.drift]
 
 
 def _changes(found: Plan, width: int) -> Iterator[str]:
@@ -92,7 +96,9 @@ def _values(change: Change) -> Iterator[str]:
     after = change.after if isinstance(change.after, dict) else {"": change.after}
     for key, value in after.items():
         shown, label = _plain_value(value), f"{key}: " if key else ""
-        if before and before.get(key) != value:
+        if before and key not in before:
+            yield f"{label}{shown}"
+        elif before and before.get(key) != value:
             yield f"{label}{_plain_value(before.get(key))} -> {shown}"
         elif not before and shown != change.target:
             yield f"{label}{shown}"
@@ -181,6 +187,8 @@ def verdict(found: Verdict, width: int = WIDTH) -> str:
     lines = [_marked("  NO  ", f"the application's token: {fault}", width) for fault in found.token_faults]
     if not found.converged:
         lines += ["The tenant is not as the playbook says:", plan(found.plan, width), ""]
+    elif found.plan.drift:
+        lines += ["What the playbook does not say:", *_drift(found.plan, width), ""]
     said = [f"{good} of {_count(len(found.proofs), 'login')} came out right."]
     if found.converged:
         said.insert(0, "The tenant is as the playbook says.")

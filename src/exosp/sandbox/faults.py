@@ -64,7 +64,7 @@ KNOBS: tuple[Knob, ...] = (
     Knob("protocol-switch-lag", "seconds", 0, 12, 3600,
          "a switch set by Set-CASMailbox shows at once but logins are judged by the former one",
          "field practice: minutes to an hour"),
-    Knob("page-size", "size", 100, 2, 2,
+    Knob("page-size", "size", 100, 3, 3,
          "objects in a page of a Graph list",
          "Graph paging: a server may return fewer than $top"),
     Knob("graph-throttle", "count", 0, 1, 3,

@@ -54,4 +54,4 @@ def _beyond(want: Playbook, seen: Snapshot) -> Iterator[Change | Drift]:
                     (RemoveAssignment(PRINCIPAL, row.id, value),), f"{what}; and prune is on",
                 )  # fmt: skip
             else:
-                yield Drift("consent", value, what)
+                yield Drift("consent", value, what, access=True)

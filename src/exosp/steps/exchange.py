@@ -66,7 +66,7 @@ def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
     yield Change(
         "exchange", "repair", name,
         {"ObjectId": [entry.object_id for entry in bad], "grants": sorted(_shown(write) for write in away)},
-        {"ObjectId": "the enterprise application's object ID", "grants": sorted(_shown(write) for write in again)},
+        {"ObjectId": "the enterprise application's object ID", "granted again": sorted(_shown(write) for write in again)},
         (*away, *gone, *news, *again), "; ".join(why),
     )  # fmt: skip
 

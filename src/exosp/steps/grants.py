@@ -118,7 +118,7 @@ def _beyond(want: Playbook, seen: Snapshot) -> Iterator[Change | Drift]:
                 (RemoveMailboxPermission(row.mailbox, address, ENTRY, more),), f"{what}; and prune is on",
             )  # fmt: skip
         else:
-            yield Drift("grants", address, what)
+            yield Drift("grants", address, what, access=True)
     for sender in held.recipient_permissions:
         if sender.deny or sender.mailbox in senders:
             continue
@@ -129,7 +129,7 @@ def _beyond(want: Playbook, seen: Snapshot) -> Iterator[Change | Drift]:
                 (RemoveRecipientPermission(sender.mailbox, address, ENTRY),), f"{what}; and prune is on",
             )  # fmt: skip
         else:
-            yield Drift("grants", address, what)
+            yield Drift("grants", address, what, access=True)
 
 
 def _send_as(
