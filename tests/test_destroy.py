@@ -17,10 +17,10 @@ from exosp.sandbox import catalog
 from exosp.sandbox.directory import Entity
 from exosp.sandbox.server import Running
 from exosp.sandbox.tenant import Options
-from exosp.sending import Refused, Skipped
+from exosp.sending import Applied, Refused, Skipped
 from exosp.snapshot import Holdings
-from exosp.tenant import Failed, Tenant
-from exosp.writes import RemoveMailboxPermission
+from exosp.tenant import Failed, Tenant, Unknown
+from exosp.writes import RemoveMailboxPermission, RemoveRecipientPermission, SetClientAccess
 from runs import Port, Runs, entry, grant, granted, mailbox_id, settings, state, switch, with_exchange
 
 WHOLE = QUICKSTART.read_text(encoding="utf-8")
@@ -328,6 +328,34 @@ def test_what_cannot_be_taken_keeps_what_it_is_found_by(runs: Runs) -> None:
     assert not runs.destroy().failed
     assert left(desk) == before
     assert not desk.credential.exists()
+
+
+@pytest.mark.parametrize("kind", [SetClientAccess, RemoveRecipientPermission, RemoveMailboxPermission])
+def test_what_nothing_came_back_for_is_read_again_and_repeated(runs: Runs, kind: type) -> None:
+    """An unclear answer to a write that did not take place: it is not taken for done, and all of it goes in one run."""
+    desk, unclear = runs.desk, 0
+    before = left(desk)
+    desk.write(WHOLE.replace(SALES, SEND_AS.replace("BY", "mailbox")))
+    runs.apply()
+
+    def through(tenant: Tenant) -> Tenant:
+        def send(writes: Any, seen: Any) -> Any:
+            nonlocal unclear
+            if unclear == 0 and isinstance(writes[0], kind):
+                unclear += 1
+                yield from ((write, Unknown("nothing came back")) for write in writes)
+            else:
+                yield from tenant.exchange.send(writes, seen)
+
+        return replace(tenant, exchange=Port(tenant.exchange, {"send": send}))  # type: ignore[arg-type]  # by duck
+
+    runs.through = through
+    result = runs.destroy()
+    assert unclear == 1
+    assert not result.failed
+    assert {type(outcome) for _, outcome in result.outcomes} == {Applied}
+    assert left(desk) == before
+    assert desk.clock.slept < 600
 
 
 class Killed(BaseException):

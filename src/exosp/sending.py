@@ -389,7 +389,9 @@ class Sending:
     def _already(self, step: str, pending: Iterable[ExchangeWrite]) -> list[ExchangeWrite]:
         """After an unclear answer: read the step's part again; what is no longer called for stands by now."""
         reading = replace(self.tenant, exchange=self.patience.reading(self.tenant.exchange))
-        self.seen = BY_NAME[step].observe(self.want, reading, replace(self.seen, holdings={}))
+        # Only that step reads holdings; without them a plan knows nothing of grants.
+        before = replace(self.seen, holdings={}) if step == "exchange" else self.seen
+        self.seen = BY_NAME[step].observe(self.want, reading, before)
         changes = self._planner(self.want, self.seen).changes
         wanted = {write for change in changes if change.step == step for write in change.writes}
         there = [write for write in pending if write not in wanted]
