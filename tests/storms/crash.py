@@ -1,5 +1,6 @@
 """Kill a command at one write, on either side of it; and put a tenant back to where it was."""
 
+import asyncio
 import copy
 import json
 import os
@@ -84,7 +85,8 @@ class Zygote:
 
 @dataclass(frozen=True)
 class Kill:
-    """At which write, counted from 1, and on which side of it: "before" it is done, or "after", when nobody heard of it."""
+    """At which write, counted from 1, and on which side of it: "before" the service does it, with those before it done
+    and heard of; or "after", when it is done, with the rest of its pipeline, and nobody heard of it."""
 
     side: str
     number: int
@@ -123,6 +125,8 @@ class Watch:
         if self._at is not None and self._at == Kill(side, self._seen[side]):
             self._at = None
             self.zygote.kill()
+            if side == "before":  # the service stops here too: neither this write nor the rest of its pipeline is done
+                raise asyncio.CancelledError
 
 
 @dataclass(frozen=True)

@@ -163,7 +163,7 @@ def prepared(bench: Bench, case: Case, place: Path) -> tuple[Kept, list[str], St
 
 
 def kills(writes: int) -> list[Kill]:
-    """Before write k every write up to k - 1 was done and heard of. After the last there is nothing to kill but its answer."""
+    """Both sides of every write."""
     return [Kill(side, number) for number in range(1, writes + 1) for side in ("before", "after")]
 
 
