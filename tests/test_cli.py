@@ -50,6 +50,7 @@ def together(**calls: Callable[[], Ran]) -> dict[str, Ran]:
 def screen(text: str) -> str:
     """A screen without what differs between runs: ids, times, digests, request counts."""
     text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<id>", text)
+    text = re.sub(r"\b\d{8}T\d{6}Z-[0-9a-f]{8}\b", "<run>", text)
     text = re.sub(r"Digest [0-9a-f]{12}\.", "Digest <digest>.", text)
     return re.sub(r"with \d+ Graph requests and \d+ pipelines", "with <n> Graph requests and <n> pipelines", text)
 
@@ -142,6 +143,7 @@ APPLIED = """\
   ok       protocols    switch support@contoso.com
 
 10 of 10 changes applied, with <n> Graph requests and <n> pipelines.
+This was run <run>; exosp undo takes that.
 """
 
 PROVEN = """\
