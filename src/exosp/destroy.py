@@ -236,13 +236,13 @@ class _Destroy:
             return
         others = [s for s in app.secrets if s not in self._ours()]
         if adopted(self.want):
-            more = f", and {len(others)} secrets that others added" if others else ""
+            more = f", and {_added(len(others))}" if others else ""
             yield Drift(
                 "application", self.name,
                 f"it was adopted, so it stays, with what it asks for, its enterprise application{more}",
             )  # fmt: skip
             return
-        with_it = [f"{len(others)} secrets that others added"] if others else []
+        with_it = [_added(len(others))] if others else []
         with_it += ["its enterprise application"] if self.seen.principal else []
         count = len(self.seen.assignments)
         with_it += [f"{count} consented role{'' if count == 1 else 's'}"] if count else []
@@ -289,6 +289,10 @@ def _plural(what: str, number: int) -> str:
     if number == 1:
         return what
     return {"Exchange entry": "Exchange entries", "mailbox's switches": "mailboxes' switches"}.get(what, f"{what}s")
+
+
+def _added(number: int) -> str:
+    return f"{number} {_plural('secret', number)} that others added"
 
 
 def _more(number: int) -> str:
