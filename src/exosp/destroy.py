@@ -97,7 +97,7 @@ class _Destroy:
         gone = any(isinstance(write, RemoveServicePrincipal) for write in writes)
         before = {"ObjectId": entry.object_id, "grants": grants} if gone else {"grants": grants}
         after: dict[str, object] = {"ObjectId": None, "grants": []} if gone else {"grants": []}
-        return Change("exchange", "remove", entry.name, before, after, writes, why, last=True)
+        return Change("exchange", "remove", entry.name, before, after, writes, why)
 
     def _denied(self, entry: ExchangeEntry) -> Iterator[Drift]:
         held = self._held(entry)
