@@ -15,7 +15,9 @@ from exosp.exchange.errors import Record, meaning
 from exosp.exchange.joining import settle
 from exosp.snapshot import (
     Address,
+    AppId,
     Application,
+    ClaimedObjectId,
     EnterpriseApplication,
     ExchangeEntry,
     Mailbox,
@@ -606,3 +608,50 @@ def test_what_was_answered_is_not_lost_to_a_later_failure():
     came = iter([Came(), Came(broken=unsent)])
     answers = [a for _, a in Online(Fake(lambda cmdlet, sent: next(came))).send(writes, seen(*boxes))]
     assert answers == [tenant.Done(), tenant.Unknown("refused")]
+
+
+# What is asked again
+
+
+@pytest.mark.parametrize(
+    ("text", "class_"),
+    [
+        ("The operation couldn't be performed due to a change in the current set of domain controllers. Please retry.",
+         "Microsoft.Exchange.Data.Directory.ADServerSettingsChangedException"),
+        ("The request timed out.", "System.TimeoutException"),
+        ("Service unavailable (503)", ""),
+    ],
+)  # fmt: skip
+def test_an_error_of_the_moment_may_have_left_something(text, class_):
+    """What another moment mends: read, then asked again."""
+    error = meaning(Record(text, kinds=class_), ADD).error
+    assert isinstance(error, Unreachable)
+    assert (error.may_have_happened, error.transient) == (True, True)
+
+
+def test_what_is_about_to_be_registered_is_late_and_not_missing():
+    """New-ServicePrincipal names what was made a moment ago: not found means not yet, for others it means not there."""
+    record = Record("The object couldn't be found.", kinds=NOT_FOUND)
+    assert type(meaning(record, Cmdlet("New-ServicePrincipal", {"AppId": guid(1)})).error) is NotYetVisible
+    assert type(meaning(record, Cmdlet("Get-Mailbox", {"Identity": guid(1)})).error) is Missing
+
+
+@pytest.mark.parametrize("error", [Throttled("busy", service="remoting"),
+                                   Unreachable("gone", may_have_happened=False, service="remoting")],
+                         ids=["throttled", "unreachable"])  # fmt: skip
+def test_holdings_that_got_no_answer_are_asked_for_again(error):
+    """Raised for patience to repeat; only a refusal makes them unknown."""
+    entry = ExchangeEntry(AppId(guid(1)), ClaimedObjectId(guid(2)), "Desk", "Desk", frozenset())
+    with pytest.raises(type(error)):
+        Online(Fake(lambda cmdlet, sent: Came(broken=error))).holdings(entry)
+    refused = Forbidden("you may not", service="remoting")
+    assert Online(Fake(lambda cmdlet, sent: Came(broken=refused))).holdings(entry).unread == "you may not"
+
+
+@pytest.mark.parametrize("error", [Throttled("busy", service="remoting"),
+                                   Unreachable("gone", may_have_happened=False, service="remoting")],
+                         ids=["throttled", "unreachable"])  # fmt: skip
+def test_addresses_that_got_no_answer_are_asked_for_again(error):
+    """Raised for patience to repeat, and never taken for an address without a mailbox."""
+    with pytest.raises(type(error)):
+        Online(Fake(lambda cmdlet, sent: Came(broken=error))).mailboxes([Address("a@contoso.com")])

@@ -1,8 +1,10 @@
 """The Graph client against a hand-written server that plays the replies of Microsoft's pages, word for word."""
 
 import base64
+import http.client
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -12,7 +14,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+import requests
 
 from exosp import signin
 from exosp.clouds import CLOUDS, Cloud
@@ -43,8 +47,11 @@ from exosp.writes import (
     AddSecret,
     AssignRole,
     CreatePrincipal,
+    DeleteApplication,
     GraphWrite,
+    RemoveAssignment,
     RemoveSecret,
+    RestoreApplication,
     TagPrincipal,
     UpsertApplication,
 )
@@ -764,3 +771,70 @@ def test_the_sdks_typed_models_are_not_loaded(server: Server, authority: Authori
     done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["Application", "Application", "NewSecret", "None", "Forbidden", "0"], done.stderr
     assert len(server.seen) == 5
+
+
+# What is asked again, and what is not
+
+
+def test_what_is_gone_is_not_waited_for(graph: Graph, server: Server):
+    """Who removes or restores has read the thing: a 404 then says that it is gone, not that it is late."""
+    gone: tuple[GraphWrite, ...] = (
+        DeleteApplication(APPLICATION),
+        RemoveAssignment(PRINCIPAL, "a", "IMAP.AccessAsApp"),
+        RestoreApplication(ApplicationObjectId(APP["id"])),
+    )
+    for write in gone:
+        server.replies = [NOT_FOUND, NOT_FOUND]
+        with pytest.raises(Missing):
+            graph.send(write, SEEN)
+
+
+def test_a_conflict_without_words_is_one(graph: Graph, server: Server):
+    """A 409 whose text nobody knows still says that something stands there: it is looked for."""
+    server.replies = [refusal(409, "Conflict", "Something of a new kind.")]
+    with pytest.raises(Conflict):
+        graph.send(CREATE, SEEN)
+
+
+def test_a_server_that_waits_no_longer_is_asked_again(graph: Graph, server: Server):
+    """408 and 503: it may have happened, asking again may help, and as late as the service says."""
+    for status in (408, 503):
+        server.replies = [refusal(status, "Timeout", "Later.", Retry_After="7")]
+        with pytest.raises(Unreachable) as caught:
+            graph.send(CREATE, SEEN)
+        assert (caught.value.may_have_happened, caught.value.transient, caught.value.after) == (True, True, 7.0)
+
+
+def test_an_expired_token_is_forgotten(cloud: Cloud, server: Server):
+    """The service's clock counts: after its 401 the next request brings a token that is asked for anew."""
+    expired = refusal(401, "InvalidAuthenticationToken", "Access token has expired or is not yet valid.")
+    server.replies = [expired, Reply(body=SERVICE)]
+    with Graph(cloud, signin.admin(cloud, ENVIRONMENT)) as graph:
+        with pytest.raises(Throttled):
+            graph.principal(AppId(SERVICE["appId"]))
+        assert len(server.token_requests) == 1
+        assert graph.principal(AppId(SERVICE["appId"])) is not None
+    assert len(server.token_requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "transient", "sent"),
+    [
+        (httpx.ReadError("broken"), True, True),
+        (httpx.RemoteProtocolError("broken"), True, True),
+        (requests.exceptions.ChunkedEncodingError("IncompleteRead", http.client.IncompleteRead(b"")), True, True),
+        (httpx.ReadTimeout("slow"), True, True),
+        (TimeoutError("slow"), True, True),
+        (httpx.ConnectError("all attempts failed"), True, False),
+        (ConnectionRefusedError("refused"), True, False),
+        (httpx.ConnectTimeout("slow"), True, False),
+        (httpx.DecodingError("no gzip"), True, True),
+        (ssl.SSLCertVerificationError("self-signed certificate"), False, False),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
+)
+def test_why_no_answer_came(fault: Exception, transient: bool, sent: bool):
+    """Each way of getting no answer: whether asking again can help, and whether the request may have been received."""
+    found = no_answer(fault, "graph.microsoft.com")
+    assert found is not None
+    assert (found.transient, found.sent) == (transient, sent)

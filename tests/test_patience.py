@@ -131,3 +131,41 @@ def test_reads_go_through_patience_and_writes_do_not() -> None:
     assert port.requests == 3
     with pytest.raises(Throttled):
         port.send()
+    assert Port.send.asked == 1
+
+
+def test_who_throttles_without_a_number_is_left_alone_longer() -> None:
+    """Without Retry-After the pauses grow, and further for a service that is busy than for one that was not heard."""
+    busy, unheard = Clock(), Clock()
+    with pytest.raises(Throttled):
+        Patience(busy).transport(Service(Throttled("slow down", service="graph")))
+    with pytest.raises(Unreachable):
+        Patience(unheard).transport(Service(lost(happened=False)))
+    assert len(busy.pauses) == len(unheard.pauses) == 7
+    assert max(busy.pauses) > 20.0
+    assert max(unheard.pauses) < 5.0
+
+
+def test_no_pause_for_a_lost_answer_ends_past_the_deadline() -> None:
+    """The run's deadline holds for these pauses too."""
+    clock = Clock()
+    with pytest.raises(Throttled):
+        Patience(clock, deadline=30.0).transport(Service(Throttled("slow down", after=20.0, service="graph")))
+    assert clock.time <= 30.0
+
+
+def test_after_a_bad_answer_so_many_good_ones_are_wanted_in_a_row() -> None:
+    """A first good one is believed; after a bad one it takes three in a row, counted anew after each bad one."""
+    first = Service("good")
+    assert Patience(Clock()).settle(first, until=lambda answer: answer == "good", steady=3) == "good"
+    assert first.asked == 1
+    flapping = Service("bad", "good", "good", "bad", "good", LATE, "good", "good", "good", "more")
+    assert Patience(Clock()).settle(flapping, until=lambda answer: answer == "good", steady=3) == "good"
+    assert flapping.asked == 9
+
+
+def test_propagation_tries_until_it_is_honoured() -> None:
+    """Within the wait, each answer that is not good enough is followed by another try."""
+    service = Service(False, False, True)
+    assert Patience(Clock()).propagation(service, wait=3600.0, until=bool, why="") is True
+    assert service.asked == 3

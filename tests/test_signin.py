@@ -444,3 +444,13 @@ def unused_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def test_what_stands_before_the_endpoint_throttles(cloud: Cloud, server: Server):
+    """A 429 or 503 without any code of Entra's: both are asked again, as late as they say."""
+    admin = signin.admin(cloud, ENVIRONMENT)
+    for status, kind in ((429, Throttled), (503, Unreachable)):
+        server.token_replies = [Reply(status, "<html>Later</html>", {"Content-Type": "text/html", "Retry-After": "9"})]
+        with pytest.raises(kind) as caught:
+            admin.exchange_token()
+        assert caught.value.after == 9.0

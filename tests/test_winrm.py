@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import requests
+import urllib3
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -447,3 +449,33 @@ def test_nothing_heavy_at_import():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+AGAIN = {"dropped", "truncated", "500", "200 with a page", "503", "shell gone", "operation timeout"}
+
+
+@pytest.mark.parametrize("name", sorted(AGAIN))
+def test_what_may_be_asked_again(name, serve, certificate):
+    """A channel that broke, and a host that turns requests away for now: another try can help."""
+    where = host(serve(FAILURES[name][0]).port, certificate[0])
+    with pytest.raises(Exception) as caught:  # noqa: PT011  as above
+        _wsman(where, QUICK).command("http://schemas.microsoft.com/powershell/x", None)
+    error = failure(caught.value, where, "Get-Mailbox", sent=True)
+    assert isinstance(error, Unreachable)
+    assert error.transient
+
+
+def test_a_host_that_does_not_connect_may_be_asked_again(certificate):
+    """Nobody listens, or nobody answers in time: nothing was sent, and another try can help. A name that nobody has
+    stays so."""
+    where = host(5986, certificate[0])
+    refused = urllib3.exceptions.NewConnectionError(None, "refused")
+    unknown = urllib3.exceptions.NameResolutionError("localhost", None, socket.gaierror("no such host"))
+    for fault, transient in (
+        (requests.ConnectionError(urllib3.exceptions.MaxRetryError(None, "/", refused)), True),
+        (requests.ConnectTimeout("slow"), True),
+        (requests.ConnectionError(urllib3.exceptions.MaxRetryError(None, "/", unknown)), False),
+    ):
+        error = failure(fault, where, "Get-Mailbox", sent=True)
+        assert isinstance(error, Unreachable)
+        assert (error.may_have_happened, error.transient) == (False, transient)
