@@ -404,3 +404,24 @@ def test_a_refusal_proves_nothing_while_the_application_is_let_in_nowhere(unkind
     assert not negative.ok
     assert negative.proof is None
     assert "let in nowhere" in negative.cause
+
+
+@pytest.mark.parametrize(
+    ("knob", "said"), [("conditional-access-block", "AADSTS53003"), ("principal-disabled", "AADSTS7000112")]
+)
+def test_an_application_that_is_shut_out_is_said_to_be_and_not_waited_for(
+    unkind: Callable[..., Desk], knob: str, said: str
+) -> None:
+    """No other secret helps, and no waiting: refused with Entra's own code and a way out, and the run has failed."""
+    desk = unkind(f"none,{knob}=1")
+    result = desk.apply()
+    assert result.failed
+    [refused] = [refusal for refusal in result.rest.refused if refusal.step == "credential"]
+    assert said in refused.what
+    assert refused.hint
+    assert desk.clock.slept == 0
+    again = desk.apply()
+    assert again.plan.empty
+    assert again.failed
+    [app] = desk.applications()
+    assert len(app["passwordCredentials"]) == 1

@@ -40,7 +40,7 @@ class Result:
 
     @property
     def failed(self) -> bool:
-        return any(isinstance(o, Refused) for _, o in self.outcomes) or bool(self.plan.refused)
+        return any(isinstance(o, Refused) for _, o in self.outcomes) or bool(self.rest.refused)
 
 
 @dataclass(frozen=True)

@@ -279,7 +279,7 @@ class Sending:
         self.seen = self.seen.observing(new.secret)
         state = self.patience.settle(
             lambda: self.patience.transport(self.tenant.vault.state, app.app_id),
-            until=lambda state: state.state == "works",
+            until=lambda state: state.state == "works" or bool(state.blocked),
             why="the token endpoint does not take the new secret yet",
         )
         self.seen = self.seen.observing(state)

@@ -107,11 +107,12 @@ class RoleAssignment:
 class SavedCredential:
     """What the playbook's ``save_to`` holds. ``works``: a token was issued for it just now;
     ``foreign``: it holds another application's credential and must not be written over. ``key_id``: whose secret it
-    says that it holds."""
+    says that it holds. ``blocked``: it is refused whatever the secret, and what to do about that."""
 
     state: Literal["absent", "works", "refused", "foreign"]
     why: str = ""
     key_id: KeyId | None = None
+    blocked: str = ""
 
 
 @dataclass(frozen=True)

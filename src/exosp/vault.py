@@ -21,6 +21,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from .errors import CloudError, Throttled, Unreachable, UsageError
+from .signin.refusals import BLOCKED
 from .snapshot import AppId, KeyId, SavedCredential
 from .tenant import NewSecret
 from .writes import AddSecret
@@ -93,7 +94,8 @@ class EnvFile:
                 raise
             if more:
                 return SavedCredential("foreign", f"its secret is refused, and it holds more than that: {more}")
-            return SavedCredential("refused", refusal.what.replace(held.reveal(), "…"))
+            blocked = refusal.hint if refusal.code in BLOCKED else ""
+            return SavedCredential("refused", refusal.what.replace(held.reveal(), "…"), blocked=blocked)
         return SavedCredential("works", key_id=KeyId(held.key_id) if held.key_id else None)
 
     def load(self) -> Credential | None:

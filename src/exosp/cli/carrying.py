@@ -142,6 +142,8 @@ def carry_out(job: Job, given: Options) -> NoReturn:
         if screen.json:
             screen.document({**document.apply(result, run, session.tokens, link), **job.document(result)})
         elif not result.plan.empty:
+            if since := text.refused_since(result, screen.width):
+                screen.say("\n" + since)
             screen.tell("")
             screen.say(text.applied(result))
             if more := job.told(result, run):

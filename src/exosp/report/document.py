@@ -31,23 +31,19 @@ def plan(found: Plan, seen: Snapshot) -> dict[str, Any]:
 
 def apply(result: Result, run: str, tokens: int, consent: str) -> dict[str, Any]:
     shown = result.plan.as_json(result.seen)
-    outcomes = {id(change): outcome for change, outcome in result.outcomes}
+    came = {change.key: outcome for change, outcome in result.outcomes}
+    planned = {change.key: change for change in result.plan.changes}
+    later = {change.key: change for change, _ in result.outcomes}  # found on the way
     shown["changes"] = [
-        {**change_json(change, result.seen), **_outcome(_of(change, result, outcomes))}
-        for change in result.plan.changes
+        {**change_json(change, result.seen), **_outcome(came.get(key))} for key, change in (planned | later).items()
     ]
+    shown["refused"] = result.rest.as_json(result.seen)["refused"]
     shown["converged"] = result.rest.empty and not result.rest.refused
     shown["requests"] = {**result.requests, "token": tokens}
     shown["run"] = run
     if consent:
         shown["consent"] = consent
     return shown
-
-
-def _of(change: Any, result: Result, known: dict[int, Outcome]) -> Outcome | None:
-    if id(change) in known:
-        return known[id(change)]
-    return next((outcome for other, outcome in result.outcomes if other.key == change.key), None)
 
 
 def _outcome(outcome: Outcome | None) -> dict[str, Any]:

@@ -139,6 +139,13 @@ def outcome(change: Change, came: Outcome, width: int = WIDTH) -> str:
             return "\n".join(lines)
 
 
+def refused_since(result: Result, width: int = WIDTH) -> str:
+    """What turned out to be refused on the way, and was not in the plan."""
+    known = {(refusal.step, refusal.what) for refusal in result.plan.refused}
+    new = [refusal for refusal in result.rest.refused if (refusal.step, refusal.what) not in known]
+    return "\n".join(_refusal(refusal, width) for refusal in new)
+
+
 def applied(result: Result) -> str:
     """How an apply ended, in one line."""
     done = sum(isinstance(o, Applied) for _, o in result.outcomes)

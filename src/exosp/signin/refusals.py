@@ -46,12 +46,15 @@ _ROWS = (
     _Row((500011, 50001), Missing, "the tenant does not know that service: is it licensed, is the cloud right?"),
     _Row((70011, 1002012, 700022, 28000), CloudError, "the scope is wrong for this cloud: check exchange_resource and graph"),
     _Row((65001, 650052), Forbidden, "an administrator must consent to the application's permissions"),
-    _Row((50105,), Forbidden, "assign the application to the service, or turn its required assignment off"),
+    _Row((50105, 501051), Forbidden, "assign the application to the service, or turn its required assignment off"),
     _Row((53003, 53005, 530032), Forbidden, "a Conditional Access or security policy blocks it: ask who keeps those"),
     _Row((50194, 500113), CloudError, "the application's registration does not allow this sign-in: see the text"),  # *
     _Row((90055, 50196), Throttled, "too many token requests: wait"),
     _Row((90006, 90012, 90024, 90033, 90090, 50033), Unreachable, "transient: ask again"),
 )  # fmt: skip
+# The application itself is shut out: no other secret helps, and no waiting.
+BLOCKED = frozenset({"AADSTS7000112", "AADSTS53003", "AADSTS53005", "AADSTS530032"})
+
 _BY_CODE = {code: row for row in _ROWS for code in row.codes}
 
 

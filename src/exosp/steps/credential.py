@@ -47,6 +47,12 @@ def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
             str(wish.place),
         )  # fmt: skip
         return
+    if saved.blocked:
+        yield Refusal(
+            "credential", wish.shown, f"the application is not let in, whatever its secret: {saved.why}", saved.blocked,
+            str(wish.place),
+        )  # fmt: skip
+        return
     if alive and saved.state == "refused" and seen.application is None:
         yield Drift(
             "credential", wish.shown,
