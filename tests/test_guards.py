@@ -1,9 +1,18 @@
 """Guard rails: what no run does unasked, with the numbers it says and the flag that allows it."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
+from console import Console, at, state
+from desk import Desk
+from exosp.cli.asking import somebody_is_there
 from exosp.errors import PlanRefused
 from exosp.plan import Change, Limits, Plan, guard, removals
+from exosp.sandbox.exchange import Row
+from exosp.sandbox.server import Running
+from exosp.sandbox.tenant import Options
 from exosp.snapshot import (
     Address,
     ClaimedObjectId,
@@ -110,3 +119,112 @@ def test_another_playbooks_application_is_not_changed_unasked() -> None:
     assert "--allow-foreign" in caught.value.hint
     guard(graph, Snapshot(), Limits(foreign=True), foreign="it is theirs")
     guard(taking(2), Snapshot(), Limits(), foreign="it is theirs")
+
+
+# On the command line
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Running]:
+    with Running(Options(faults="none")) as found:
+        yield found
+
+
+@pytest.fixture
+def console(running: Running, tmp_path: Path) -> Console:
+    running.reset(seed=1, faults="none", mailboxes=0)
+    found = Console(tmp_path, running.environment())
+    found.write()
+    return found
+
+
+def somebody_says(monkeypatch: pytest.MonkeyPatch, yes: bool | None) -> list[str]:
+    """Somebody is there and gives this answer; None: nobody may be asked. What they are asked."""
+    asked: list[str] = []
+
+    def confirm(question: str, **_: object) -> bool:
+        asked.append(question)
+        return bool(yes)
+
+    monkeypatch.setattr("exosp.cli.asking.somebody_is_there", lambda **_: True)
+    monkeypatch.setattr("typer.confirm", confirm)
+    return asked
+
+
+def test_the_rails_come_before_the_question(
+    running: Running, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is asked to agree to what is refused anyway; nothing is sent, and the flag is named."""
+    boxes = [f"box{number:05d}@contoso.com" for number in range(12)]
+    running.sandbox._content = {
+        "applications": [
+            {
+                "name": "Support Desk Mail",
+                "unique_name": "exosp-support-desk",
+                "exchange": "right",
+                "full_access": boxes,
+            }
+        ]
+    }
+    running.reset(seed=1, faults="none", mailboxes=12)
+    running.sandbox._content = None
+    before, asked = state(running), somebody_says(monkeypatch, True)
+    found = console.here("destroy", "playbook.yaml")
+    assert found.code == 1
+    assert "--allow-removals 12" in " ".join(found.err.split())
+    assert asked == []
+    assert state(running) == before
+
+
+def test_off_a_terminal_nothing_is_sent_without_a_yes(running: Running, console: Console) -> None:
+    """Exit 2, and not one request."""
+    found = console.here("apply", "playbook.yaml")
+    assert found.code == 2
+    assert "--yes" in found.err
+    assert at(running, "/requests")["graph"] == {}
+
+
+def test_a_no_is_no_yes(running: Running, console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The question has the tenant, and nothing is written."""
+    before, asked = state(running), somebody_says(monkeypatch, False)
+    found = console.here("apply", "playbook.yaml")
+    assert found.code == 1
+    assert "the answer was no" in found.err
+    assert [question.strip() for question in asked] == ["Apply to contoso.onmicrosoft.com?"]
+    assert state(running) == before
+
+
+def test_no_input_means_that_nobody_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the terminal is."""
+
+    class Terminal:
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("sys.stdin", Terminal())
+    monkeypatch.setattr("sys.stderr", Terminal())
+    assert somebody_is_there(no_input=False)
+    assert not somebody_is_there(no_input=True)
+
+
+def test_a_deny_entry_for_send_as_is_named_and_not_granted_over(desk: Desk) -> None:
+    """Deny wins in Exchange: refused by name, and nothing is planned beside it."""
+    desk.write(
+        desk.playbook.read_text().replace(
+            "protocols: [imap]}", "protocols: [imap, smtp], send_as: {from: support@contoso.com, by: app}}"
+        )
+    )
+    desk.apply()
+    exchange = desk.running.sandbox.tenant.exchange
+    [entry], box = exchange.service_principals, exchange.by_address("support@contoso.com")
+    assert box is not None
+    properties = {
+        "Identity": box.properties["Identity"], "Trustee": entry["ObjectId"], "AccessControlType": "Deny",
+        "AccessRights": ["SendAs"], "IsInherited": False, "InheritanceType": "None", "IsValid": True,
+        "ObjectState": "Unchanged", "_trustee": entry["ObjectId"],
+    }  # fmt: skip
+    box.recipient_permissions[:] = [Row(properties, 0.0, 0.0)]
+    plan = desk.look()[1]
+    assert [(r.step, r.target) for r in plan.refused] == [("grants", "support@contoso.com")]
+    assert "deny entry for SendAs" in plan.refused[0].what
+    assert plan.empty

@@ -1,5 +1,6 @@
 """The journal: what was done and what stood before it, on the disk before anything is sent; resumed, trusted, locked."""
 
+import contextlib
 import json
 import os
 import re
@@ -13,11 +14,12 @@ import pytest
 from console import Console, at
 from desk import Desk, owned
 from exosp.converge import Memory, apply, look
-from exosp.errors import Error, UsageError
+from exosp.errors import Error, Forbidden, Unreachable, UsageError
 from exosp.journal import Journal, folder, history, opened
 from exosp.sandbox.server import Running
 from exosp.sandbox.tenant import Options
 from exosp.snapshot import Address, MailboxId, Owed, Snapshot
+from exosp.tenant import Failed, Unknown
 from exosp.writes import (
     AddMailboxPermission,
     ExchangeWrite,
@@ -280,3 +282,262 @@ def test_repair_off_a_terminal_needs_a_journal_that_stays(running: Running, tmp_
 def running() -> Iterator[Running]:
     with Running(Options(faults="none")) as found:
         yield found
+
+
+# What becomes of each line
+
+
+ONE, TWO = "20260101T000000Z-00000001", "20260101T000001Z-00000002"
+
+
+def outcomes(base: Path, kind: str) -> list[str]:
+    """What the only journal says became of the writes of one kind, the last word on each."""
+    told, found = lines(base), {}
+    for line in told:
+        for index, item in enumerate(line.get("items", ())):
+            if item["write"]["write"] == kind:
+                found[line["intent"], index] = "nothing"
+    for line in told:
+        for index, outcome, _ in line.get("answers", ()):
+            if (line["result"], index) in found:
+                found[line["result"], index] = outcome
+    return list(found.values())
+
+
+@dataclass
+class Answering:
+    """Exchange, that does what it is told; ``heard``: what is heard of grants, an answer or an error."""
+
+    port: Any
+    heard: Any
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.port, name)
+
+    def send(self, writes: Sequence[ExchangeWrite], seen: Snapshot) -> Iterator[Any]:
+        for write, answer in self.port.send(writes, seen):
+            if isinstance(write, AddMailboxPermission) and isinstance(self.heard, Error):
+                raise self.heard
+            yield write, self.heard if isinstance(write, AddMailboxPermission) else answer
+
+
+@pytest.mark.parametrize("heard", [Unknown("nothing came back"),
+                                   Failed(Unreachable("dropped", may_have_happened=True, service="remoting"))],
+                         ids=["unknown", "dropped"])  # fmt: skip
+def test_an_unclear_cmdlet_that_stands_is_found(desk: Desk, tmp_path: Path, heard: Any) -> None:
+    """First unknown, then found when it was read again: both are written down."""
+    journalled(desk, tmp_path / "j", cut=lambda port: Answering(port, heard))
+    said = [outcome for line in lines(tmp_path / "j") for _, outcome, _ in line.get("answers", ())]
+    assert said.count("unknown") == 2
+    assert outcomes(tmp_path / "j", "AddMailboxPermission") == ["found", "found"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome"),
+    [
+        (Unreachable("dropped", may_have_happened=True, service="remoting"), "unknown"),
+        (Forbidden("you may not", service="remoting"), "failed"),
+    ],
+    ids=["lost", "refused"],
+)
+def test_what_nobody_heard_of_is_written_down_as_unknown(
+    desk: Desk, tmp_path: Path, fault: Error, outcome: str
+) -> None:
+    """A pipeline that ends in an error leaves every item of it with a result: unknown, unless it was refused."""
+    journalled(desk, tmp_path / "j", cut=lambda port: Answering(port, fault))
+    assert outcomes(tmp_path / "j", "AddMailboxPermission") == [outcome, outcome]
+
+
+@dataclass
+class Saving:
+    """The vault, until a secret is to be saved, or just was; then the run ends."""
+
+    port: Any
+    saves: bool
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.port, name)
+
+    def save(self, *given: Any) -> None:
+        if self.saves:
+            self.port.save(*given)
+        raise Interrupted
+
+
+def ended_at_the_secret(desk: Desk, base: Path, *, saves: bool) -> None:
+    with desk.session() as session:
+        tenant = replace(session.tenant, vault=Saving(session.tenant.vault, saves))
+        with (
+            contextlib.suppress(Interrupted),
+            opened(
+                base, tenant_id=tenant.tenant_id, application="exosp-support-desk", command="apply", run=ONE
+            ) as kept,
+        ):
+            first = look(session.want, tenant, session.patience, Memory(kept.history))
+            apply(session.want, tenant, session.patience, first, desk.events.append, journal=kept)
+    [run] = history(folder(base, tenant.tenant_id, "exosp-support-desk")).runs
+    assert run.ended == "stopped"
+
+
+def secrets_of(desk: Desk) -> list[str]:
+    [app] = desk.applications()
+    return [secret["keyId"] for secret in app["passwordCredentials"]]
+
+
+def test_a_kill_between_saving_a_secret_and_saying_so_keeps_it(desk: Desk, tmp_path: Path) -> None:
+    """The journal says that it was made, and the file holds one that works: it is that one, and it stays."""
+    ended_at_the_secret(desk, tmp_path / "j", saves=True)
+    [before] = secrets_of(desk)
+    journalled(desk, tmp_path / "j", TWO)
+    assert secrets_of(desk) == [before]
+    assert desk.verify().proven
+
+
+def test_a_secret_that_was_never_saved_is_known_for_what_it_is(desk: Desk, tmp_path: Path) -> None:
+    """It bears its run's id, so the next run may remove it and make one that is saved."""
+    ended_at_the_secret(desk, tmp_path / "j", saves=False)
+    [before] = secrets_of(desk)
+    result = journalled(desk, tmp_path / "j", TWO)
+    assert not result.failed
+    [after] = secrets_of(desk)
+    assert after != before
+    assert desk.verify().proven
+
+
+def test_a_saved_secret_is_not_taken_for_a_lost_one(desk: Desk, tmp_path: Path) -> None:
+    """Which one was saved is written down: where its file is lost later, it is not removed unasked."""
+    journalled(desk, tmp_path / "j", ONE)
+    before = secrets_of(desk)
+    desk.credential.unlink()
+    result = journalled(desk, tmp_path / "j", TWO)
+    assert [refusal.step for refusal in result.plan.refused] == ["credential"]
+    assert secrets_of(desk) == before
+
+
+def owing(desk: Desk, base: Path) -> Path:
+    """A desk whose tenant is as the playbook says, and a journal that says of one of its grants that it is owed."""
+    desk.apply()
+    seen, _ = desk.look()
+    [box] = seen.found([Address("support@contoso.com")])
+    place = folder(base, seen.tenant_id, "exosp-support-desk")
+    place.mkdir(parents=True)
+    kept = Journal(place, ONE, "apply", seen.tenant_id, "exosp-support-desk")
+    kept.owes([Owed(box.id, box.address, ("FullAccess",))])
+    kept.end("stopped")
+    assert len(history(place).owed(seen)) == 1
+    return place
+
+
+@pytest.mark.parametrize("more", [False, True], ids=["nothing to do", "something else to do"])
+def test_what_others_gave_back_is_not_owed_for_ever(desk: Desk, tmp_path: Path, more: bool) -> None:
+    """Once it was read that nothing is missing, a grant that somebody takes later stays taken."""
+    place = owing(desk, tmp_path / "j")
+    if more:
+        box = desk.running.sandbox.tenant.exchange.by_address("support@contoso.com")
+        assert box is not None
+        box.cas["ImapEnabled"] = False
+    result = journalled(desk, tmp_path / "j", TWO)
+    assert bool(result.plan.changes) is more
+    assert history(place).owed(result.seen) == ()
+
+
+@pytest.mark.parametrize(("fault", "ended"), [(None, "done"), (UsageError("no"), "failed"), (Interrupted(), "stopped")])
+def test_an_end_says_how_it_came(tmp_path: Path, fault: Exception | None, ended: str) -> None:
+    """done, failed where an error ended it, stopped by whatever else."""
+    with (
+        contextlib.suppress(UsageError, Interrupted),
+        opened(tmp_path, tenant_id=TENANT, application="exosp-x", command="apply", run="one") as kept,
+    ):
+        kept.owes([])
+        if fault is not None:
+            raise fault
+    [run] = history(folder(tmp_path, TENANT, "exosp-x")).runs
+    assert run.ended == ended
+
+
+def test_what_is_paid_is_owed_no_more_and_the_journal_says_how_it_ended(tmp_path: Path) -> None:
+    """The line that ends all debts, by itself."""
+    with opened(tmp_path, tenant_id=TENANT, application="exosp-x", command="apply", run="one") as kept:
+        kept.owes([Owed(MailboxId("m1"), Address("a@contoso.com"), ("FullAccess",))])
+        kept.paid()
+    found = history(folder(tmp_path, TENANT, "exosp-x"))
+    assert found.owed(Snapshot()) == ()
+    assert [(run.paid, run.ended) for run in found.runs] == [(True, "done")]
+
+
+def test_what_an_earlier_run_left_open_is_settled_once(desk: Desk, tmp_path: Path) -> None:
+    """A run that was killed before its results: the next says in its journal what stands, and nobody asks again."""
+    journalled(desk, tmp_path / "j", ONE)
+    [path] = (tmp_path / "j").rglob("*.jsonl")
+    kept = [line for line in path.read_text().splitlines() if "result" not in json.loads(line)]
+    path.write_text("\n".join(line for line in kept if "end" not in json.loads(line)) + "\n")
+    [run] = history(path.parent).unfinished
+    seen, _ = desk.look()
+    Journal(path.parent, TWO, "apply", seen.tenant_id, "exosp-support-desk", history=history(path.parent)).settle(seen)
+    assert history(path.parent).unfinished == ()
+    [after] = history(path.parent).runs
+    assert len(after.items) == len(run.items)
+    assert {i.outcome for i in after.items if i.write["write"] == "AddMailboxPermission"} == {"found"}
+
+
+# On the disk, and whose it is
+
+
+def test_every_line_is_on_the_disk_before_anything_else_happens(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """fsync after each line, with all of the file; and of the folder before the first write is sent."""
+    synced: dict[str, int] = {}
+    real = os.fsync
+
+    def fsync(file: int) -> None:
+        real(file)
+        synced[str(Path(f"/proc/self/fd/{file}").readlink())] = os.fstat(file).st_size
+
+    unsynced: list[str] = []
+
+    def watch(when: str, what: str) -> None:
+        if when == "before":
+            [path] = (tmp_path / "j").rglob("*.jsonl")
+            if synced.get(str(path)) != path.stat().st_size or str(path.parent) not in synced:
+                unsynced.append(what)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    tenant = desk.running.sandbox.tenant
+    tenant.watch = watch
+    try:
+        journalled(desk, tmp_path / "j")
+    finally:
+        tenant.watch = None
+    [path] = (tmp_path / "j").rglob("*.jsonl")
+    assert unsynced == []
+    assert synced[str(path)] == path.stat().st_size
+
+
+def test_folders_that_others_may_look_into_are_closed(tmp_path: Path) -> None:
+    """Those of the tenant and of the application, though they stood before with another mode."""
+    place = folder(tmp_path, TENANT, "exosp-x")
+    place.mkdir(parents=True)
+    for path in (place, place.parent):
+        path.chmod(0o755)
+    with opened(tmp_path, tenant_id=TENANT, application="exosp-x", command="apply", run="one"):
+        assert [path.stat().st_mode & 0o777 for path in (place, place.parent)] == [0o700, 0o700]
+
+
+def test_another_users_journal_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever it belongs to could make this run grant what they like."""
+    path = tmp_path / "r.jsonl"
+    path.write_text('{"journal": 1}\n', encoding="utf-8")
+    path.chmod(0o600)
+    assert len(history(tmp_path).runs) == 1
+    somebody = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: somebody)
+    with pytest.raises(UsageError, match="another user's"):
+        history(tmp_path)
+
+
+def test_what_is_no_regular_file_is_no_journal(tmp_path: Path) -> None:
+    """A pipe without a writer is refused, and not waited for."""
+    os.mkfifo(tmp_path / "r.jsonl", 0o600)
+    with pytest.raises(UsageError, match="no regular file"):
+        history(tmp_path)
