@@ -27,17 +27,28 @@ def entries(tenant: Tenant) -> list[Row]:
 
 
 def delete_principal(tenant: Tenant) -> None:
-    """The enterprise application goes: its assignments and Exchange's entry with it; its grants stay, of a SID alone."""
+    """The enterprise application goes into the recycle bin: its assignments end, and Exchange's entry is gone with it."""
     gone = principal(tenant)
     if gone is None:
         return
     directory = tenant.directory
-    del directory.service_principals[gone.id]
+    gone.properties["deletedDateTime"] = tenant.clock.iso()
+    directory.deleted_service_principals[gone.id] = directory.service_principals.pop(gone.id)
     for row in list(directory.app_role_assignments.values()):
         if row.properties["principalId"] == gone.id:
             del directory.app_role_assignments[row.id]
     held = tenant.exchange.service_principals
     held[:] = [row for row in held if row["ObjectId"] != gone.id]
+
+
+def delete_application(tenant: Tenant) -> None:
+    """The registration goes into the recycle bin, and its enterprise application with it."""
+    gone = application(tenant)
+    if gone is None:
+        return
+    delete_principal(tenant)
+    gone.properties["deletedDateTime"] = tenant.clock.iso()
+    tenant.directory.deleted_applications[gone.id] = tenant.directory.applications.pop(gone.id)
 
 
 def wrong_entry(tenant: Tenant, *unlisted: str, send_as: str = "", object_id: str = "") -> None:
@@ -62,6 +73,13 @@ def wrong_entry(tenant: Tenant, *unlisted: str, send_as: str = "", object_id: st
         grant(tenant, address, wrong["ObjectId"])
     if send_as:
         grant_send_as(tenant, send_as, wrong["ObjectId"])
+
+
+def second_entry(tenant: Tenant, object_id: str) -> None:
+    """Another entry of Exchange that bears our AppId."""
+    app = application(tenant)
+    assert app is not None
+    tenant.exchange.add_service_principal(app.properties["appId"], object_id, app.properties["displayName"])
 
 
 def grant(tenant: Tenant, address: str, trustee: str, *rights: str) -> None:

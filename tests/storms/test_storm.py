@@ -71,7 +71,11 @@ def live(running: Running, folder: Path, seed: int) -> tuple[State, dict[str, in
         wrong += [f"planned: {c.verb} {c.target}: {c.why}" for c in verdict.plan.changes]
         wrong += [f"refused: {r.target}: {r.what}" for r in verdict.plan.refused]
         wrong += [f"{p.probe.mailbox} {p.probe.protocol}: {p.proof} {p.cause}" for p in verdict.proofs if not p.ok]
-        wrong += [] if verdict.proven else ["not proven"]
+        wrong += list(verdict.token_faults)
+        beyond = [
+            drift for drift in verdict.plan.drift if drift.access
+        ]  # what hands granted besides stays, and is said
+        wrong += [] if verdict.proven or (act is not None and beyond) else ["not proven"]
     except Error as fault:
         wrong.append(f"{type(fault).__name__}: {fault.what}")
     faults: dict[str, dict[str, Any]] = at(running, "/faults")
