@@ -228,3 +228,16 @@ def test_a_deny_entry_for_send_as_is_named_and_not_granted_over(desk: Desk) -> N
     assert [(r.step, r.target) for r in plan.refused] == [("grants", "support@contoso.com")]
     assert "deny entry for SendAs" in plan.refused[0].what
     assert plan.empty
+
+
+def test_a_deny_entry_makes_no_room() -> None:
+    """Deny entries are no grants that stand, so they do not raise the share that may be taken."""
+    with pytest.raises(PlanRefused, match=r"^4 grants would be taken away, of 10 "):
+        guard(taking(4), standing(10, denied=30), Limits())
+
+
+def test_the_digest_is_of_what_is_sent() -> None:
+    """Two plans that look the same and send something else have two digests."""
+    one, two = (plan(change(RemoveMailboxPermission(*box(number), ENTRY))) for number in (1, 2))
+    assert one.digest != two.digest
+    assert one.digest == plan(*one.changes).digest

@@ -541,3 +541,9 @@ def test_what_is_no_regular_file_is_no_journal(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "r.jsonl", 0o600)
     with pytest.raises(UsageError, match="no regular file"):
         history(tmp_path)
+
+
+def test_the_folder_that_is_made_is_its_owners_alone(tmp_path: Path) -> None:
+    """Also the one that --journal names, where it was not there."""
+    with opened(tmp_path / "j", tenant_id=TENANT, application="exosp-x", command="apply", run="one"):
+        assert (tmp_path / "j").stat().st_mode & 0o777 == 0o700

@@ -169,3 +169,11 @@ def test_propagation_tries_until_it_is_honoured() -> None:
     service = Service(False, False, True)
     assert Patience(Clock()).propagation(service, wait=3600.0, until=bool, why="") is True
     assert service.asked == 3
+
+
+def test_more_than_five_minutes_are_not_waited_whatever_the_deadline() -> None:
+    """A service that asks for longer is answered with its error, though the run would have the time."""
+    service = Service(Throttled("come back later", after=301.0, service="graph"))
+    with pytest.raises(Throttled):
+        Patience(Clock(), deadline=86400.0).transport(service)
+    assert service.asked == 1

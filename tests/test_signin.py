@@ -454,3 +454,11 @@ def test_what_stands_before_the_endpoint_throttles(cloud: Cloud, server: Server)
         with pytest.raises(kind) as caught:
             admin.exchange_token()
         assert caught.value.after == 9.0
+
+
+def test_a_transient_code_is_asked_again_whatever_its_status(cloud: Cloud, server: Server):
+    """Entra's code says that it is transient, also where the HTTP status does not."""
+    server.token_replies = [entra_error(400, 90033, "temporarily_unavailable", "A transient error has occurred.")]
+    with pytest.raises(Unreachable) as caught:
+        ask(cloud)
+    assert caught.value.transient
