@@ -95,7 +95,7 @@ def test_the_secret_is_in_its_file_and_nowhere_else(desk: Desk) -> None:
     assert secret not in str(desk.state())
 
 
-@pytest.mark.parametrize("seed", range(1, 9))
+@pytest.mark.parametrize("seed", range(1, 4))  # tests/storms has two hundred
 def test_default_faults_are_waited_out(unkind: Callable[..., Desk], seed: int) -> None:
     """With lag, small pages, a 429 and a lost reply, the same end state: one application, one secret."""
     desk = unkind("default", seed)

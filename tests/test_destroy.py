@@ -364,6 +364,7 @@ class Killed(BaseException):
     """As the end of the process at this point."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", ["before", "after"])
 def test_wherever_it_stops_the_next_run_finishes(runs: Runs, side: str) -> None:
     """Ended at each of its writes in turn, just before it or after it took place unheard: the file never goes before
@@ -427,6 +428,7 @@ def test_apply_after_destroy_brings_it_back(runs: Runs) -> None:
     assert left(desk) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_destroy_ends_the_same_on_an_unkind_tenant(unkind: Callable[..., Desk], tmp_path: Path, seed: int) -> None:
     """With the sandbox's default faults."""

@@ -277,6 +277,8 @@ class Sending:
             raise
         self._kept = new.secret.key_id
         self.seen = self.seen.observing(new.secret)
+        if self.seen.principal is None:
+            return  # without an enterprise application no secret works, however long one waits
         state = self.patience.settle(
             lambda: self.patience.transport(self.tenant.vault.state, app.app_id),
             until=lambda state: state.state == "works" or bool(state.blocked),
