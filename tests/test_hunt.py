@@ -97,6 +97,7 @@ def test_every_command_is_hunted() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_nothing_that_a_command_leaves_holds_a_secret(
     form: str, running: Running, tmp_path: Path, record_property: Callable[[str, object], None]

@@ -20,7 +20,7 @@ from exosp.sandbox.faults import KNOBS
 from exosp.sandbox.server import Running
 from exosp.sandbox.tenant import Options
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 SEEDS = range(1, int(os.environ.get("STORM_SEEDS", "200")) + 1)
 LIVES = 10  # in which each fault must have shown itself, or the storm says nothing of it
