@@ -1,6 +1,6 @@
 """Guard rails: what no run does unasked, with the numbers it says and the flag that allows it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -241,3 +241,10 @@ def test_the_digest_is_of_what_is_sent() -> None:
     one, two = (plan(change(RemoveMailboxPermission(*box(number), ENTRY))) for number in (1, 2))
     assert one.digest != two.digest
     assert one.digest == plan(*one.changes).digest
+
+
+def test_an_application_is_known_by_its_unique_name(unkind: Callable[..., Desk]) -> None:
+    """Whatever it is called by now: none is made beside it."""
+    desk = unkind("none", content={"applications": [{"name": "Renamed", "unique_name": "exosp-support-desk"}]})
+    plan = desk.look()[1]
+    assert [change.verb for change in plan.changes if change.step == "application"] in ([], ["update"])

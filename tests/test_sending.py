@@ -88,7 +88,8 @@ class Exchange(Between):
 
 
 def run(desk: Desk, between: Callable[[Any], Any] = lambda tenant: tenant, **named: Any) -> Result:
-    """One apply with something between it and the tenant."""
+    """One apply with something between it and the tenant, and little time for what does not come."""
+    desk.deadline = 300.0
     with desk.session() as session:
         tenant = between(session.tenant)
         first = look(session.want, tenant, session.patience, None, **named)
@@ -151,7 +152,6 @@ def test_a_service_that_is_not_reached_is_an_error_and_not_waited_for(desk: Desk
             raise lost(happened=False)
         return act()
 
-    desk.deadline = 300.0
     directory = Directory(None, answer=answer)
     [came] = outcomes(run(desk, through(directory)), "principal")
     assert isinstance(came, Refused)
@@ -200,7 +200,6 @@ def test_a_name_that_is_taken_is_an_error_at_once(desk: Desk) -> None:
     def answer(write: Any, count: int, act: Callable[[], Any]) -> Any:
         raise Conflict("the name is taken", service="graph")
 
-    desk.deadline = 600.0
     directory = Directory(None, answer=answer)
     [came] = outcomes(run(desk, through(directory)), "application")
     assert isinstance(came, Refused)

@@ -41,7 +41,7 @@ CLIENT = (
            "tests/test_probes.py::test_a_certificate_that_does_not_verify_gets_no_token"),
     Mutant("an application's display name identifies it", "steps/application.py",
            "if app.id else directory.application(app.unique_name)", "if app.id else directory.application(app.name)",
-           CHAIN + "test_plan_after_apply_is_empty_and_a_second_apply_writes_nothing"),
+           "tests/test_guards.py::test_an_application_is_known_by_its_unique_name"),
     Mutant("SMTP AUTH is taken for on where only the tenant says off", "steps/protocols.py",
            "access.smtp_auth_disabled is None and tenant_off", "access.smtp_auth_disabled is None and False",
            CHAIN + "test_the_quickstart_ends_in_working_logins"),
