@@ -23,7 +23,7 @@ from exosp.errors import (
 )
 from exosp.patience import TRANSPORT_TRIES
 from exosp.plan import Change, Plan
-from exosp.sending import Applied, Refused, Skipped
+from exosp.sending import Applied, Finished, Refused, Skipped
 from exosp.snapshot import Address, MailboxId, Snapshot
 from exosp.tenant import Done, Failed, Unknown
 from exosp.verify import verify
@@ -300,6 +300,7 @@ def test_a_cmdlet_that_did_not_run_is_sent_again(desk: Desk, heard: Any) -> None
     result = run(desk, through(exchange=exchange))
     assert outcomes(result, "grants") == [Applied()] * 2
     assert exchange.count(AddMailboxPermission) == 4
+    assert sum(isinstance(event, Finished) and event.change.step == "grants" for event in desk.events) == 2
 
 
 def test_a_pipeline_that_may_have_run_is_not_repeated_blindly(desk: Desk) -> None:
