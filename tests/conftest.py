@@ -53,6 +53,11 @@ def _no_foreign_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, so that no core waits for it at the end."""
+    items.sort(key=lambda item: "test_storm.py" not in item.nodeid)
+
+
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     """The figures that benchmarks measured and the breaks that mutants made, whatever process ran them."""
     reports = [report for held in terminalreporter.stats.values() for report in held]
