@@ -48,7 +48,7 @@ def ratio(command: Sequence[str], other: Sequence[str], limit: float, *, turns: 
         cpu(warm)
     ours = theirs = 0.0
     for turn in range(4 * turns):
-        if turn == turns and ours / theirs < 0.9 * limit:
+        if turn == turns and ours / theirs < 0.97 * limit:
             break
         ours += cpu(command)
         theirs += cpu(other)
