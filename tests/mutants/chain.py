@@ -32,7 +32,7 @@ CLIENT = (
     Mutant("the credential file can be read by others", "vault.py",
            "MODE = 0o600", "MODE = 0o644",
            CHAIN + "test_the_secret_is_in_its_file_and_nowhere_else"),
-    Mutant("a login that must be refused and works is passed", "verify.py",
+    Mutant("a login that must be refused and works is passed", "judging.py",
            'fix = f"Get-MailboxPermission -Identity {probe.mailbox} shows who granted what; remove what is too much"\n            return Proof(probe, reading.stage, False,',
            'fix = ""\n            return Proof(probe, reading.stage, True,',
            CHAIN + "test_a_mailbox_that_must_be_refused_and_opens_is_a_failure"),

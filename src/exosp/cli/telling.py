@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
+from ..probes import Proof
 from ..report import text
 from ..sending import Event, Finished, Refused, Started
-from ..verify import Proof
 from .screen import Screen
 
 

@@ -20,10 +20,10 @@ from ..graph import Graph
 from ..mail import PROBES, Reading
 from ..patience import Clock, Patience, WallClock
 from ..playbook import rules
+from ..probes import Token
 from ..snapshot import Address, Protocol, Snapshot
 from ..tenant import Tenant
 from ..vault import EnvFile
-from ..verify import Token
 from .screen import Screen
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")

@@ -6,9 +6,10 @@ from ..clouds import Cloud
 from ..converge import Result
 from ..errors import Error, PlaybookError
 from ..plan import Plan, change_json
+from ..probes import Proof
 from ..sending import Applied, Outcome, Refused, Skipped
 from ..snapshot import Snapshot
-from ..verify import Proof, Verdict
+from ..verify import Verdict
 
 
 def head(command: str, cloud: Cloud | None, tenant: str | None, version: str) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from typing import Any
 
 from ..converge import Result
 from ..plan import Change, Plan, Refusal
+from ..probes import Proof
 from ..sending import Applied, Outcome, Refused, Skipped
 from ..steps import STEPS, name
-from ..verify import Proof, Verdict
+from ..verify import Verdict
 from .plain import plain
 
 WIDTH = 100
