@@ -13,6 +13,7 @@ from typing import Any
 
 from .. import odata
 from ..directory import Directory, Entity
+from ..odata_filter import parse_filter
 from ..tenant import Tenant
 
 APP_READ = ("Application.Read.All", "Application.ReadWrite.OwnedBy", "Application.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All")  # fmt: skip
@@ -245,7 +246,7 @@ class Service:
         advanced = call.eventual and counting == "true"
         rows = self.listed(entities)
         if "$filter" in call.query:
-            wanted = odata.parse_filter(kind, call.query["$filter"])
+            wanted = parse_filter(kind, call.query["$filter"])
             if wanted.advanced and not advanced:
                 raise bad_request("Operator is not supported because the required parameters might be missing. Try adding $count=true query parameter and ConsistencyLevel:eventual header. Refer to https://aka.ms/graph-docs/advanced-queries for more information.", "Request_UnsupportedQuery")  # fmt: skip
             rows = [row for row in rows if wanted.keeps(row.properties)]
