@@ -5,19 +5,15 @@ import some 1,200 modules. One event loop in one thread; blocking outside. Every
 nor its redirects are in the pipeline. Errors are ``refusals``' affair, waiting is ``patience``'s.
 """
 
-import asyncio
 import json
-import ssl
-import threading
 import uuid
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from ..clouds import Cloud
 from ..errors import CloudError, Missing, Unreachable
@@ -35,7 +31,7 @@ from ..snapshot import (
     Snapshot,
 )
 from ..tenant import NewSecret
-from ..transport import http_date, is_loopback, trusted
+from ..transport import http_date
 from ..writes import (
     AddSecret,
     AssignRole,
@@ -49,7 +45,7 @@ from ..writes import (
     UpdateApplication,
     UpsertApplication,
 )
-from . import records, refusals
+from . import loop, records, refusals
 
 if TYPE_CHECKING:
     import httpx
@@ -103,11 +99,11 @@ class Graph:
         self._host = urlsplit(cloud.graph).netloc
         self._date: datetime | None = None  # the service's clock at its last answer
         self._has_unique_name_key = True  # until the service says otherwise
-        self._transport = _transport(cloud)
+        self._transport = loop.transport(cloud)
         self._adapter = self._build_adapter(cloud, admin, read_timeout)
         # mypy would read the SDK's ten thousand generated files, so the SDK is imported where it does not see it.
         self._client: Any = import_module("msgraph").GraphServiceClient(request_adapter=self._adapter)
-        self._loop = _Loop()
+        self._loop = loop.Loop()
 
     def _build_adapter(self, cloud: Cloud, admin: SignedIn, read_timeout: float) -> Any:
         import httpx
@@ -372,44 +368,6 @@ class Graph:
 
         info.add_request_options([ResponseHandlerOption(NativeResponseHandler())])
         return await self._adapter.send_primitive_async(info, "bytes", {})  # type: ignore[no-any-return]  # ditto mypy
-
-
-class _Loop:
-    """One event loop in one thread, for the one library that needs it."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="graph", daemon=True)
-        self._thread.start()
-
-    @property
-    def running(self) -> bool:
-        return not self._loop.is_closed()
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()  # where it was Ctrl-C that ended the wait
-            raise
-
-    def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-
-def _transport(cloud: Cloud) -> "httpx.AsyncHTTPTransport":
-    """One connection pool. HTTP/1.1: requests come one at a time, and HTTP/2 costs its import. A proxy from the
-    environment is used as everywhere, but never for this machine."""
-    import httpx
-
-    host = urlsplit(cloud.graph).hostname or ""
-    direct = is_loopback(cloud.graph) or bool(proxy_bypass(host))
-    proxy = None if direct else getproxies().get("https")
-    context = ssl.create_default_context(cafile=trusted(cloud))
-    return httpx.AsyncHTTPTransport(verify=context, proxy=proxy)
 
 
 def _request(method: str, builder: Any, query: dict[str, Any]) -> "RequestInformation":
