@@ -9,6 +9,7 @@
     ├── CloudError            a service said no: service, status, code, request id, what was asked
     │   ├── Forbidden         names the missing permission
     │   ├── Missing           the thing is not there
+    │   ├── NotHere           the credential works elsewhere only, where it was meant for
     │   ├── NotYetVisible     made, but not replicated: wait and ask again
     │   ├── Conflict          it is there already, or differently
     │   ├── Throttled         come back after so many seconds
@@ -92,6 +93,11 @@ class Forbidden(CloudError):
 
 class Missing(CloudError):
     """The thing asked for does not exist, and nothing says that it is about to."""
+
+
+class NotHere(CloudError):
+    """The application's credential cannot be used on this machine: it is federated with a workload elsewhere, or its key
+    lies on another machine. That says nothing of whether it works there."""
 
 
 class NotYetVisible(CloudError):

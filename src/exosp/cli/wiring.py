@@ -148,6 +148,17 @@ class Session:
             )
         return signin.app_token(self.cloud, kept.tenant_id, kept.client_id, kept.reveal(), on_request=self._count)
 
+    def reach(self, protocol: Protocol) -> Reading:
+        """A probe that stops where it would ask for the token: TLS is verified then, and XOAUTH2 offered."""
+
+        def stop() -> str:
+            raise _Reached
+
+        try:
+            return PROBES[protocol](self.cloud.endpoint(protocol), "nobody", stop, ca=self.cloud.ca, sender="a@b")
+        except _Reached:
+            return Reading("capability", True, None, "", (), False)
+
     def login(self, protocol: Protocol, user: str, sender: str, token: Token) -> Reading:
         return PROBES[protocol](self.cloud.endpoint(protocol), user, token.reveal, ca=self.cloud.ca, sender=sender)
 
@@ -155,6 +166,10 @@ class Session:
 def new_run() -> str:
     """An id for one run: when it began, and enough chance that two never meet."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+
+
+class _Reached(Exception):
+    """A probe has come as far as it can without a token."""
 
 
 @dataclass(frozen=True)
