@@ -51,7 +51,7 @@ def ours(desk: Desk) -> Entity:
 # All of it, and nothing else
 
 
-@pytest.mark.parametrize("mess", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize("mess", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3, 5, 8))])
 def test_the_tenant_is_as_before_apply(unkind: Callable[..., Desk], tmp_path: Path, mess: int) -> None:
     """Among others' applications, entries, grants and switches, one of the same display name too: every byte of the
     tenant's state but the recycle bin is as it was, and the credential file is gone. A second destroy has nothing to do,

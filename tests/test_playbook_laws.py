@@ -137,7 +137,7 @@ def without_places(found: Playbook) -> Playbook:
     return replace(found, app=app, boxes=boxes, exchange=replace(found.exchange, place=None))
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(playbooks())
 def test_a_written_playbook_is_read_back(want):
     """Any valid playbook, written as YAML, is read as what it said."""
