@@ -1,141 +1,79 @@
-"""Symptoms of Exchange's cmdlets and of the connection that carries them."""
+"""Symptoms of Exchange's cmdlets and of who may run them. The connection that carries them stands in ``hosts``."""
 
-from .mail import ENTRY
-from .row import EXCHANGE, REMOTING, Row, said
+from . import hosts
+from .hosts import APP_ONLY
+from .remedies import ENTRY
+from .row import EXCHANGE, Row, Topic, because
 
 AGAIN = "exosp waits and repeats it; if it gave up, run exosp apply PLAYBOOK again"
-APP_ONLY = "learn.microsoft.com, App-only authentication for unattended scripts in Exchange Online PowerShell"
+NEAR: frozenset[Topic] = frozenset(("exchange", "graph"))
 
-ROWS: tuple[Row, ...] = (
-    # Cmdlets
-    Row(
-        "exchange-principal-not-found", EXCHANGE, None, said(r"AADServicePrincipalNotFound|No ServicePrincipal with Object Id"),
-        "AADServicePrincipalNotFound: No ServicePrincipal with Object Id '33333333-3333-3333-3333-333333333333' is registered.",
-        (
-            "the enterprise application was made a moment ago and Exchange does not know it yet",
-            "the object ID is the application's own; Exchange needs the enterprise application's",
-        ),
-        f"{AGAIN}; exosp never sends the other ID", ENTRY, "public reports up to August 2026", "B", propagation=True,
-    ),
-    Row(
-        "exchange-not-found", EXCHANGE, None, said("ManagementObjectNotFoundException|couldn't be found on '|The specified mailbox doesn't exist"),
-        "Ex6F9304|Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException|The operation couldn't be performed because object 'nobody@contoso.com' couldn't be found on 'DC1.PROD.OUTLOOK.COM'.",
-        ("no mailbox has this address", "the object was made a moment ago and is not everywhere yet"),
-        "check the address in the playbook; for a new mailbox run exosp apply PLAYBOOK again later",
-        "Get-EXORecipient -Identity ADDRESS", "Microsoft's test texts; public reports", "B", propagation=True,
-    ),
-    Row(
-        "exchange-ambiguous", EXCHANGE, None, said("ManagementObjectAmbiguousException|matches multiple entries"),
-        "Microsoft.Exchange.Configuration.Tasks.ManagementObjectAmbiguousException|The operation couldn't be performed because 'Support' matches multiple entries.",
-        ("the name stands for several objects",),
-        "name mailboxes by address and applications by object ID, never by display name", "", "public reports", "B",
-    ),
-    Row(
-        "exchange-permission-there", EXCHANGE, None, said("appropriate access control entry is already present"),
-        'WARNING: The appropriate access control entry is already present on the object "CN=support" for account "S-1-5-21-1".',
-        ("the permission was there already: nothing is wrong",),
-        "none: exosp counts it as done", "", "public reports", "B",
-    ),
-    Row(
-        "exchange-entry-there", EXCHANGE, None, said(r"already exist"),
-        "The service principal already exists.",
-        ("Exchange holds an entry for this application: right, or from long ago with the wrong object ID",),
-        "exosp plan PLAYBOOK shows which, exosp apply PLAYBOOK repairs it",
-        f"Get-ServicePrincipal | Where-Object AppId -eq APPLICATION-ID; {ENTRY}",
-        "KelvinTegelaar/CIPP-API Set-CIPPSAMAdminRoles.ps1", "C",
-    ),
-    Row(
-        "exchange-dehydrated", EXCHANGE, None, said("isn't currently allowed in your organization"),
-        "The command you tried to run isn't currently allowed in your organization. To run this command, you first need to run the command: Enable-OrganizationCustomization.",
-        ("the organization still has its standard settings; scopes and role assignments need its own",),
-        "run the cmdlet once, wait an hour, then exosp apply PLAYBOOK", "Enable-OrganizationCustomization",
-        "learn.microsoft.com, Enable-OrganizationCustomization", "A",
-    ),
-    # Who connects
-    Row(
-        "exchange-role-unsupported", EXCHANGE, None, said("isn't supported in this scenario"),
-        "The role assigned to application 44444444-4444-4444-4444-444444444444 isn't supported in this scenario. Please check online documentation for assigning correct Directory Roles to Azure AD Application for EXO App-Only Authentication.",
-        (
-            "the one who runs exosp has Exchange.ManageAsApp and no Entra role with it",
-            "the role was assigned within the last hour and has no effect yet",
-        ),
-        "assign it Exchange Administrator in Entra, wait, run exosp again", "",
-        f"{APP_ONLY}; github.com/microsoft/Microsoft365DSC/issues/4530", "B", propagation=True,
-    ),
-    Row(
-        "exchange-not-allowed", EXCHANGE, None, said(r"is not allowed to call|\b(401|403)\b.*InvokeCommand"),
-        "User is not allowed to call Get-Mailbox",
-        (
-            "the token's roles lack Exchange.ManageAsApp (401)",
-            "there is no Entra role or role group with it (403)",
-            "either was given within the last hour and has no effect yet",
-        ),
-        "grant Exchange.ManageAsApp and assign Exchange Administrator to the one who runs exosp", "", APP_ONLY, "B", propagation=True,
-    ),
-    Row(
-        "exchange-module-manifest", EXCHANGE, None, said("'?Update-ModuleManifest'? is not recognized"),
-        "The term 'Update-ModuleManifest' is not recognized as the name of a cmdlet, function, script file, or operable program.",
-        ("the host's PowerShellGet is missing or broken",),
-        "install PowerShellGet on the host, or connect with -SkipLoadingFormatData",
-        "Connect-ExchangeOnline -SkipLoadingFormatData", "learn.microsoft.com, About the Exchange Online PowerShell module", "A",
-    ),
-    Row(
-        "exchange-cmdlet-missing", EXCHANGE, None, said("is not recognized as (the|a) name of a cmdlet|-ServicePrincipal is not present"),
-        "The term 'New-ServicePrincipal' is not recognized as the name of a cmdlet, function, script file, or operable program.",
-        (
-            "the one who connects lacks the Exchange role that holds the cmdlet: it is then simply absent",
-            "the session is not connected to Exchange Online",
-            "this is an Exchange server on premises, which has no such cmdlet",
-        ),
-        "assign Exchange Administrator (New-ServicePrincipal is in the role Role Management) to the one who runs exosp",
-        "Get-ManagementRoleAssignment -Role 'Role Management'; Connect-ExchangeOnline",
-        "github.com/MicrosoftDocs/office-developer-exchange-docs/pull/301", "B", propagation=True,
-    ),
-    # Hosts that carry PowerShell
-    Row(
-        "host-key-unreadable", EXCHANGE, None, said("Keyset does not exist"), "Keyset does not exist",
-        ("the account that connects may not read the certificate's private key",),
-        "give that account read access to the key on the host", "",
-        "github.com/MicrosoftDocs/office-docs-powershell/issues/10728", "B",
-    ),
-    Row(
-        "host-key-cng", EXCHANGE, None, said("Invalid provider type specified"), "Invalid provider type specified.",
-        ("the certificate's key is a CNG key; Exchange Online PowerShell takes a CSP key only",),
-        "make the certificate again with a CSP provider",
-        'New-SelfSignedCertificate -KeySpec KeyExchange -Provider "Microsoft Enhanced RSA and AES Cryptographic Provider"', APP_ONLY, "K",
-    ),
-    Row(
-        "host-module-clash", EXCHANGE, None, said(r"Could not load file or assembly '(System\.IdentityModel|Microsoft\.Identity)"),
-        "Could not load file or assembly 'System.IdentityModel.Tokens.Jwt, Version=6.21.0.0'",
-        ("the Exchange and the Graph modules of PowerShell were loaded into one process; they clash",),
-        "load only ExchangeOnlineManagement in the host's session", "",
-        "learn.microsoft.com, About the Exchange Online PowerShell module", "A",
-    ),
-    Row(
-        "host-no-language", REMOTING, None, said("syntax is not supported by this runspace"),
-        "The syntax is not supported by this runspace. This can occur if the runspace is in no-language mode.",
-        ("a script was sent to an endpoint that takes single cmdlets only",),
-        "exosp sends none; let other tools add cmdlets and parameters one by one", "", "github.com/jborean93/pypsrp/issues/103", "B",
-    ),
-    Row(
-        "winrm-name", REMOTING, None, said("0x80090322|SEC_E_WRONG_PRINCIPAL"),
-        "WinRM cannot process the request. The following error with errorcode 0x80090322 occurred while using Kerberos authentication.",
-        ("the host's service principal name does not fit the name it is reached by", "its HTTP name belongs to another account"),
-        "reach the host by its own full name", "setspn -Q HTTP/HOST", "public reports", "B",
-    ),
-    Row(
-        "winrm-denied", REMOTING, None, said(r"Access is denied|0x80070005|LocalAccountTokenFilterPolicy"),
-        "Access is denied. (0x80070005)",
-        (
-            "the account may not use the host's endpoint",
-            "it is a local account, whose rights are filtered over the network (LocalAccountTokenFilterPolicy)",
-        ),
-        "add the account to Remote Management Users on the host, or use a domain account", "",
-        "learn.microsoft.com, User Account Control and remote restrictions", "B",
-    ),
-    Row(
-        "winrm-not-found", REMOTING, None, said(r"\bcode:? 404\b|HTTP 404"), "Bad HTTP response returned from the server. Code 404",
-        ("port 5985 or 5986 was asked for Exchange's own path: WinRM's is /wsman, Exchange's is port 80 or 443, /PowerShell/",),
-        "check EXOSP_REMOTING: winrm://HOST:5986/wsman for a management host", "", "public reports", "B",
-    ),
+_CMDLETS: tuple[Row, ...] = (
+    Row("exchange-principal-not-found", EXCHANGE, None, "AADServicePrincipalNotFound: No ServicePrincipal with Object Id '33333333-3333-3333-3333-333333333333' is registered.",
+        because(("wrong-object-id", "the object ID is the application's own; Exchange needs the enterprise application's"), ("not-replicated", "the enterprise application was made a moment ago and Exchange does not know it yet")),
+        "public reports up to August 2026", "B", propagation=True, given_fix=f"{AGAIN}; exosp never sends the other ID", given_cmdlet=ENTRY, says=("AADServicePrincipalNotFound", "No ServicePrincipal with Object Id"), weight="code"),
+    Row("exchange-trustee-not-found", EXCHANGE, None, "Couldn't find a recipient or security principal that matches 33333333-3333-3333-3333-333333333333; User or group was not found: the user isn't either a user or a security principal.",
+        because(("no-exchange-entry", "the application has no entry in Exchange, or the name or ID given is not that entry's: New-ServicePrincipal comes first"), ("wrong-object-id", "the object ID is the application's own; Exchange needs the enterprise application's"), ("not-replicated", "the entry was made a moment ago")),
+        "public reports", "B", propagation=True, says=("isn't either a user or a security principal", "User or group … wasn't found. Please make sure you've typed it correctly", "Couldn't find the user or group", "InvalidSecurityPrincipal", "SecurityPrincipal … couldn't be found", "User or group … could not be found"), regex=r"The user or group \S+ (wasn't|was not) found"),
+    Row("exchange-not-found", EXCHANGE, None, "Ex6F9304|Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException|The operation couldn't be performed because object 'nobody@contoso.com' couldn't be found on 'DC1.PROD.OUTLOOK.COM'.",
+        because(("object-not-found", "no mailbox or object has this name or address in this tenant"), ("not-replicated", "the object was made a moment ago and is not everywhere yet"), ("no-mailbox", "the user has no Exchange Online mailbox (no licence, on premises)")),
+        "Microsoft's test texts; public reports", "B", propagation=True, says=("ManagementObjectNotFoundException", "couldn't be found on '", "The specified mailbox doesn't exist", "The specified mailbox … doesn't exist", "wurde das Objekt … nicht gefunden", "n'a pas pu être effectuée, car l'objet", "no se pudo encontrar el objeto", "because object … couldn't be found"), weight="code"),
+    Row("exchange-ambiguous", EXCHANGE, None, "Microsoft.Exchange.Configuration.Tasks.ManagementObjectAmbiguousException|The operation couldn't be performed because 'Support' matches multiple entries.",
+        because("name-ambiguous"), "public reports", "B", says=("ManagementObjectAmbiguousException", "matches multiple entries", "isn't unique", "represents a non-unique recipient"), near=NEAR, weight="code"),
+    Row("exchange-permission-there", EXCHANGE, None, 'WARNING: The appropriate access control entry is already present on the object "CN=support" for account "S-1-5-21-1".',
+        because(("already-there", "the permission was there already: nothing is wrong")), "public reports", "B", says=("appropriate access control entry is already present", "ACEAlreadyExists"), weight="code"),
+    Row("exchange-entry-there", EXCHANGE, None, "The service principal already exists.",
+        because(("already-there", "Exchange holds an entry for this application: right, or from long ago with the wrong object ID"), "wrong-object-id"), "KelvinTegelaar/CIPP-API Set-CIPPSAMAdminRoles.ps1", "C", near=NEAR,
+        says=("already exist", "already exists", "ADObjectAlreadyExistsException", "ObjectAlreadyExists"), weight="vague", given_fix="exosp plan PLAYBOOK shows which, exosp apply PLAYBOOK repairs it", given_cmdlet=f"Get-ServicePrincipal | Where-Object AppId -eq APPLICATION-ID; {ENTRY}"),
+    Row("exchange-dehydrated", EXCHANGE, None, "The command you tried to run isn't currently allowed in your organization. To run this command, you first need to run the command: Enable-OrganizationCustomization.",
+        because("dehydrated"), "learn.microsoft.com, Enable-OrganizationCustomization", "A", says=("isn't currently allowed in your organization", "is not currently allowed in your organization", "you first need to run the command: Enable-OrganizationCustomization", "InvalidOperationInDehydratedContextException"), weight="code"),
+    Row("exchange-customized", EXCHANGE, None, "This operation is not required. Organization is already enabled for customization.", because(("already-there", "the organization has its own settings already: nothing is wrong")), "public reports", "B", says=("Organization is already enabled for customization",), weight="code"),
+    Row("exchange-write-scope", EXCHANGE, None, "Microsoft.Exchange.Configuration.Tasks.TaskException|'support' isn't within your current write scopes.",
+        because(("admin-role-missing", "the role's scope does not cover this object"), ("on-premises-server", "the object is mastered on premises (directory sync) and must be changed there")), "public reports", "B",
+        says=("isn't within your current write scopes", "isn't within a valid server write scope", "is out of the current user's write scope", "it's out of the current user's write scope"), weight="code"),
+    Row("exchange-synced", EXCHANGE, None, "The operation on mailbox 'support' failed: the object is being synchronized from your on-premises organization.", because("on-premises-server"), "public reports", "B", says=("synchronized from your on-premises",), weight="code"),
+    Row("exchange-role-unsupported", EXCHANGE, None, "The role assigned to application 44444444-4444-4444-4444-444444444444 isn't supported in this scenario. Please check online documentation for assigning correct Directory Roles to Azure AD Application for EXO App-Only Authentication.",
+        because(("admin-role-missing", "the one who runs exosp has Exchange.ManageAsApp and no Entra role with it"), ("not-in-effect-yet", "the role was assigned within the last hour and has no effect yet")),
+        f"{APP_ONLY}; github.com/microsoft/Microsoft365DSC/issues/4530", "B", propagation=True, says=("isn't supported in this scenario", "is not supported in this scenario. Please check online documentation", "assigning correct Directory Roles to Azure AD Application"), weight="code",
+        given_fix="assign it Exchange Administrator in Entra, wait, run exosp again", given_cmdlet=""),
+    Row("exchange-not-allowed", EXCHANGE, None, "User is not allowed to call Get-Mailbox",
+        because(("admin-role-missing", "the token's roles lack Exchange.ManageAsApp (401), or there is no Entra role or role group with it (403)"), ("not-in-effect-yet", "either was given within the last hour and has no effect yet"), ("wrong-audience", "the token is for Graph, not for outlook.office365.com")),
+        APP_ONLY, "B", propagation=True, says=("is not allowed to call", "UnAuthorized", "cmdlet … isn't assigned", "User … isn't assigned to any management roles", "doesn't have the necessary permissions"), near=frozenset(("exchange",)), regex=r"\b(401|403)\b.*InvokeCommand|InvokeCommand.{0,200}\b(401|403)\b",
+        given_fix="grant Exchange.ManageAsApp and assign Exchange Administrator to the one who runs exosp", given_cmdlet=""),
+    Row("exchange-module-manifest", EXCHANGE, None, "The term 'Update-ModuleManifest' is not recognized as the name of a cmdlet, function, script file, or operable program.",
+        because(("module-missing", "the host's PowerShellGet is missing or broken")), "learn.microsoft.com, About the Exchange Online PowerShell module", "A", says=("The term 'Update-ModuleManifest'", "Update-ModuleManifest is not recognized"), weight="code",
+        given_fix="install PowerShellGet on the host, or connect with -SkipLoadingFormatData", given_cmdlet="Connect-ExchangeOnline -SkipLoadingFormatData"),
+    Row("exchange-connect-missing", EXCHANGE, None, "The term 'Connect-ExchangeOnline' is not recognized as the name of a cmdlet, function, script file, or operable program.",
+        because("module-missing", ("execution-policy", "the module is there and its scripts may not run")), "public reports", "A", weight="code",
+        says=("Connect-ExchangeOnline' is not recognized", "Connect-ExchangeOnline: The term", "(Connect-ExchangeOnline:String) [], CommandNotFoundException", "'Connect-ExchangeOnline' wurde nicht als Name", "Le terme «Connect-ExchangeOnline» n'est pas reconnu", "ObjectNotFound: (Connect-ExchangeOnline")),
+    Row("exchange-cmdlet-missing", EXCHANGE, None, "The term 'New-ServicePrincipal' is not recognized as the name of a cmdlet, function, script file, or operable program.",
+        because(("admin-role-missing", "the one who connects lacks the Exchange role that holds the cmdlet: it is then simply absent"), ("not-connected-to-exchange", "the session is not connected to Exchange Online"), ("on-premises-server", "this is an Exchange server on premises, which has no such cmdlet"), "module-old"),
+        "github.com/MicrosoftDocs/office-developer-exchange-docs/pull/301", "B", propagation=True, near=frozenset(("exchange",)),
+        says=("is not recognized as the name of a cmdlet", "is not recognized as a name of a cmdlet", "ServicePrincipal is not present", "wurde nicht als Name eines Cmdlet", "n'est pas reconnu comme nom d'applet", "no se reconoce como nombre de un cmdlet", "non è riconosciuto come nome di cmdlet", "não é reconhecido como nome de cmdlet", "не распознано как имя командлета", "用語", "无法将", "CommandNotFoundException", "wordt niet herkend als de naam van een cmdlet", "is not within the scope of roles"),
+        given_fix="assign Exchange Administrator (New-ServicePrincipal is in the role Role Management) to the one who runs exosp", given_cmdlet="Get-ManagementRoleAssignment -Role 'Role Management'; Connect-ExchangeOnline"),
+    Row("exchange-parameter", EXCHANGE, None, "A parameter cannot be found that matches parameter name 'ServiceId'.",
+        because(("parameter-wrong", "the parameter is misspelt, or gone (New-ServicePrincipal takes -ObjectId, no longer -ServiceId)"), "module-old", ("admin-role-missing", "the role of the one who connects holds the cmdlet without this parameter")), "public reports", "B", near=frozenset(("exchange",)),
+        says=("A parameter cannot be found that matches parameter name", "NamedParameterNotFound", "AmbiguousParameterSetException", "Parameter set cannot be resolved", "Es wurde kein Parameter gefunden", "Missing an argument for parameter", "Cannot process argument transformation", "ParameterBindingException", "Cannot bind argument to parameter", "Cannot bind parameter")),
+    Row("exchange-policy-group", EXCHANGE, None, "The specified group is not supported for New-ApplicationAccessPolicy: PolicyScopeGroupId must be a mail-enabled security group", because(("parameter-wrong", "the policy's group is no mail-enabled security group")), "public reports", "C", near=frozenset(("exchange",)), says=("must be a mail-enabled security group", "isn't a security principal", "The identity of the policy scope is not a security principal")),
+    Row("exchange-scope-filter", EXCHANGE, None, "InvalidOpathFilter: The recipient filter is invalid", because(("parameter-wrong", "the scope's filter names no property, or a group by its name in place of its DN")), "public reports", "C", near=frozenset(("exchange",)), says=("recipient filter is invalid", "InvalidOpathFilter", "Cannot bind parameter 'Filter'")),
+    Row("exchange-throttled", EXCHANGE, None, "This operation has exceeded the throttling budget for policy part 'Local Time': micro delays applied", because("throttled"), "public reports", "B", near=frozenset(("exchange",)), says=("throttling budget", "micro delay", "The server is busy … throttl", "ServerBusyException", "Fail to create a runspace because you have exceeded the maximum number of connections"), weight="text"),
+    Row("exchange-server-side", EXCHANGE, None, "A server side error has occurred because of which the operation could not be completed. Please try again after some time. If the problem still persists, please reach out to MS support.",
+        because("service-trouble", ("admin-role-missing", "the call is refused in a way the module hides: look at the inner text"), "object-not-found"), "public reports", "B", says=("A server side error has occurred because of which the operation could not be completed",), weight="vague"),
+    Row("exchange-timeout", EXCHANGE, None, "The cmdlet timed out after 15 minutes: Error while querying REST service. HttpStatusCode=504", because("service-trouble", ("throttled", "the cmdlet asks for too much at once")), "learn.microsoft.com, About the Exchange Online PowerShell module", "A", says=("Error while querying REST service",), weight="vague"),
+    Row("ews-impersonation", EXCHANGE | {"graph"}, None, "ErrorImpersonateUserDenied: The account does not have permission to impersonate the requested user.",
+        because(("admin-role-missing", "the EWS application lacks full_access_as_app, or ApplicationImpersonation (which is gone for people)"), "rbac-scope", "app-access-policy"), "learn.microsoft.com, Authenticate an EWS application by using OAuth; public reports", "B",
+        says=("ErrorImpersonateUserDenied", "does not have permission to impersonate", "ErrorImpersonationDenied"), weight="code", given_fix="for mail over IMAP, POP or SMTP: exosp apply PLAYBOOK; for EWS grant full_access_as_app", given_cmdlet=""),
+    Row("ews-token", EXCHANGE | {"graph"}, None, "The token contains not enough scope to make this call. x-ms-diagnostics: 2000008;reason=\"The token contains no permissions, or permissions can not be understood.\";error_category=\"invalid_grant\"",
+        because(("role-missing", "the token has no role or scope that Exchange knows: none was consented to, or it is for other resources"), "wrong-permission", "delegated-for-application"), "public reports", "B", says=("The token contains not enough scope", "token contains no permissions, or permissions can not be understood"), weight="code"),
+    Row("ews-app-only-anchor", EXCHANGE | {"graph"}, None, "ExchangeImpersonation SOAP header must be present for this type of OAuth token.",
+        because(("wrong-permission", "an application's EWS call names no mailbox to impersonate")), "public reports", "B", says=("ExchangeImpersonation SOAP header must be present",), weight="code", given_fix="add the ExchangeImpersonation header; IMAP, POP and SMTP need none", given_cmdlet=""),
+    Row("ews-off", EXCHANGE | {"graph"}, None, "EWS is disabled for this organization: The server to which the application is connected cannot impersonate the requested user due to EWS being blocked. EwsBlocked", because("ews-off"), "learn.microsoft.com, Retirement of Exchange Web Services in Exchange Online", "C",
+        says=("EwsBlocked", "EWS is disabled", "Exchange Web Services are not currently available for this request because none of the Client Access Servers", "EWS has been disabled"), weight="code"),
+    Row("ews-reason-code", EXCHANGE | {"graph"} | {"token"}, None, 'x-ms-diagnostics: 2000003;reason="The audience claim value is invalid \'https://graph.microsoft.com\'.";error_category="invalid_resource"',
+        because("wrong-audience"), "public reports", "B", says=("The audience claim value is invalid", "error_category=\"invalid_resource\""), weight="code"),
+    Row("ews-token-old", EXCHANGE | {"graph"} | {"token"}, None, 'x-ms-diagnostics: 2000001;reason="The token has expired";error_category="invalid_token"',
+        because("token-expired", "clock-wrong"), "public reports", "B", says=("reason=\"The token has expired\"", "The access token has expired", "access token is expired", "Token expired", "TokenExpired", "token has expired or is not yet valid"), weight="code"),
+    Row("ews-user-unknown", EXCHANGE | {"graph"}, None, 'x-ms-diagnostics: 2000003;reason="The user specified by the user-context in the token does not exist.";error_category="invalid_user"', because("wrong-user-name", "no-mailbox"), "public reports", "B", says=("user-context in the token does not exist", "user specified by the user-context in the token is ambiguous"), weight="code"),
 )  # fmt: skip
+
+ROWS: tuple[Row, ...] = (*_CMDLETS, *hosts.ROWS)
