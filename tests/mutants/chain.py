@@ -76,7 +76,7 @@ KINDER = (
     Mutant("POP takes AUTH in one line", "sandbox/doors/pop.py",
            "if len(arguments) > 1:", "if False:",
            "tests/sandbox/test_pop_door.py::test_auth_on_one_line_ends_the_connection"),
-    Mutant("a new secret works at once", "sandbox/entra.py",
+    Mutant("a new secret works at once", "sandbox/entra/credentials.py",
            "if holder.secret_usable_at.get(key, 0.0) > now:", "if False:",
            "tests/sandbox/test_entra.py::test_a_new_secret_lags"),
     Mutant("Graph takes unknown properties", "sandbox/odata.py",

@@ -1,0 +1,40 @@
+"""The login host: Microsoft Entra's token endpoint for client credentials, its discovery documents and signing keys, and
+a token introspection endpoint for mail servers.
+
+Sources: learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow, /certificate-credentials,
+/access-token-claims-reference, /reference-error-codes.
+
+Not imitated: device codes, on-behalf-of, people's passwords (a grant for a person is refused as with a wrong password or a
+spoilt code), the v1 token endpoint (its metadata is served), browser pages, federated credentials (refused as AADSTS700211),
+Conditional Access but for one block of everybody (a knob), refused replays of an assertion (``jti`` is only required; Entra lets an assertion be used again).
+"""
+
+from functools import partial
+
+from aiohttp import web
+
+from ..tenant import Tenant
+from . import introspection, token
+from .host import Host
+from .wire import not_emulated
+
+__all__ = ["build"]
+
+
+def build(tenant: Tenant) -> web.Application:
+    """The login host as an aiohttp application; it reads the tenant anew on every request."""
+    host = Host(tenant)
+    app = web.Application(middlewares=[host.frame])
+    app.router.add_get("/common/discovery/instance", host.instance)
+    app.router.add_get("/{tenant}/v2.0/.well-known/openid-configuration", host.configuration)
+    app.router.add_get("/{tenant}/.well-known/openid-configuration", host.configuration_v1)
+    app.router.add_get("/{tenant}/discovery/v2.0/keys", host.keys)
+    app.router.add_get("/{tenant}/discovery/keys", host.keys)
+    app.router.add_post("/{tenant}/oauth2/v2.0/token", partial(token.serve, host))
+    app.router.add_post("/introspect", partial(introspection.introspect, tenant))
+    app.router.add_route("*", "/{path:.*}", _unknown)
+    return app
+
+
+async def _unknown(request: web.Request) -> web.Response:
+    return not_emulated(f"{request.method} {request.path}")

@@ -1,0 +1,47 @@
+"""A token introspection endpoint for mail servers. It is no part of Entra: it stands in for the validation inside
+Exchange's own doors, and is open on loopback. Source: RFC 7662."""
+
+from aiohttp import web
+
+from ..directory import EXCHANGE_ONLINE
+from ..tenant import Tenant
+from ..tokens import TokenFault
+from .wire import read_form
+
+# What Dovecot calls its services, and the app role each needs at Exchange.
+SERVICE_ROLES = {
+    "imap": "IMAP.AccessAsApp",
+    "pop": "POP.AccessAsApp",
+    "pop3": "POP.AccessAsApp",
+    "smtp": "SMTP.SendAsApp",
+    "submission": "SMTP.SendAsApp",
+}
+
+
+async def introspect(tenant: Tenant, request: web.Request) -> web.Response:
+    """RFC 7662 for a mail server: is this a token for Exchange, and does it carry the protocol's app role?"""
+    token = (await read_form(request)).get("token", "")
+    service = request.headers.get("X-Dovecot-Auth-Service", "").lower()
+    tenant.count("token", "introspect")
+    try:
+        claims = tenant.signer.verify(token)
+    except TokenFault:
+        return web.json_response({"active": False})
+    exchange = tenant.directory.principal(EXCHANGE_ONLINE)
+    names = exchange.properties["servicePrincipalNames"] if exchange else []
+    roles = claims.get("roles", [])
+    if claims["aud"].rstrip("/") not in {name.rstrip("/") for name in names} or (
+        service and SERVICE_ROLES.get(service) not in roles
+    ):
+        return web.json_response({"active": False})
+    shown = {key: claims[key] for key in ("appid", "oid", "aud", "exp", "iat", "nbf", "iss", "sub", "tid")}
+    return web.json_response(
+        {
+            "active": True,
+            "roles": roles,
+            "client_id": claims["appid"],
+            "token_type": "Bearer",
+            "emulated": True,
+            **shown,
+        }
+    )
