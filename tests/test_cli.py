@@ -596,7 +596,8 @@ def test_sandbox_run_is_the_commands_own_input_output_and_exit_code(background: 
     assert given == "input"
     assert eval(names) == [
         "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_TENANT_ID", "EXOSP_CLOUD", "EXOSP_REMOTING",
-        "EXOSP_REMOTING_PASSWORD", "EXOSP_REMOTING_USER", "EXOSP_SANDBOX", "EXOSP_VAR_KEPT",
+        "EXOSP_REMOTING_PASSWORD", "EXOSP_REMOTING_USER", "EXOSP_SANDBOX", "EXOSP_SANDBOX_USER",
+        "EXOSP_SANDBOX_USER_PASSWORD", "EXOSP_VAR_KEPT",
     ]  # fmt: skip
     assert len(eval(boxes)) == 5
     assert found.err == ""
@@ -627,7 +628,7 @@ def test_sandbox_up_says_how_to_reach_it_and_ends_with_0(background: Background)
     in_powershell = {line.split()[0].removeprefix("$env:") for line in lines if line.startswith("  $env:")}
     assert in_bash == in_powershell == {
         "EXOSP_CLOUD", "EXOSP_REMOTING", "EXOSP_REMOTING_USER", "EXOSP_REMOTING_PASSWORD", "EXOSP_SANDBOX",
-        "AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET",
+        "EXOSP_SANDBOX_USER", "EXOSP_SANDBOX_USER_PASSWORD", "AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET",
     }  # fmt: skip
     assert background.left("up") == []
 

@@ -48,6 +48,7 @@ CLIENT = (
 )  # fmt: skip
 
 ACCESS = "tests/sandbox/test_access.py::"
+DELEGATED = "tests/sandbox/test_delegated.py::"
 KINDER = (
     Mutant("mail takes a token for any audience", "sandbox/doors/access.py",
            'audience.removesuffix("/") not in AUDIENCES', "not audience",
@@ -59,7 +60,7 @@ KINDER = (
            'and row["ObjectId"].lower() == object_id and', "and",
            ACCESS + "test_an_entry_with_the_applications_own_object_id_lets_nobody_in"),
     Mutant("a mailbox opens without FullAccess", "sandbox/doors/access.py",
-           'if holds(mailbox.permissions, "FullAccess", {object_id}, tenant.clock.now()):', "if True:",
+           'if holds(mailbox.permissions, "FullAccess", identity.trustees, tenant.clock.now()):', "if True:",
            ACCESS + "test_without_a_grant_the_gate_is_as_the_rules_say"),
     Mutant("a grant counts before its time", "sandbox/doors/access.py",
            '        and row.effective_at <= at\n', "",
@@ -76,6 +77,24 @@ KINDER = (
     Mutant("POP takes AUTH in one line", "sandbox/doors/pop.py",
            "if len(arguments) > 1:", "if False:",
            "tests/sandbox/test_pop_door.py::test_auth_on_one_line_ends_the_connection"),
+    Mutant("an authorization code is good twice", "sandbox/entra/grants.py",
+           "    held.redeemed = True\n", "",
+           DELEGATED + "test_a_code_is_good_once_and_for_ten_minutes"),
+    Mutant("nobody asks for the code's verifier", "sandbox/entra/grants.py",
+           '    _check_verifier(held, form.get("code_verifier", ""))\n', "",
+           DELEGATED + "test_the_verifier_must_be_the_challenges"),
+    Mutant("codes are sent to any redirect URI", "sandbox/entra/clients.py",
+           '    raise EntraFault(50011, uri=uri, client=str(application.properties["appId"]))', '    return "publicClient"',
+           DELEGATED + "test_redirect_uris"),
+    Mutant("a person opens everybody's mailbox", "sandbox/doors/access.py",
+           "    if identity.owns(mailbox):\n        return None", "    if identity.upn:\n        return None",
+           DELEGATED + "test_a_person_opens_the_own_mailbox_and_those_with_full_access"),
+    Mutant("a person's token needs no delegated permission", "sandbox/doors/access.py",
+           'if SCOPES[protocol] not in str(claims["scp"]).split():', "if False:",
+           DELEGATED + "test_a_scope_opens_its_protocol_only"),
+    Mutant("a public client may poll although public flows are off", "sandbox/entra/clients.py",
+           'return application.properties.get("isFallbackPublicClient") is True', "return True",
+           DELEGATED + "test_azure_identity_reports_that_public_flows_are_off"),
     Mutant("a new secret works at once", "sandbox/entra/credentials.py",
            "if holder.secret_usable_at.get(key, 0.0) > now:", "if False:",
            "tests/sandbox/test_entra.py::test_a_new_secret_lags"),

@@ -19,6 +19,8 @@ from azure.identity.aio import ClientSecretCredential as AsyncClientSecretCreden
 from entra_fixture import EXCHANGE, GRAPH, Certificate, World, caller, register_certificate, running, unsigned
 
 from exosp.sandbox import catalog
+from exosp.sandbox.directory import digest
+from exosp.sandbox.people import User
 
 _BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -489,17 +491,17 @@ def test_no_reply_repeats_a_secret(shared: World) -> None:
 
 
 def test_a_persons_password_is_wrong(fresh: World) -> None:
-    """A person of the tenant gets no token for any password: 50126 (azure-docs#55028)."""
-    fresh.tenant.exchange.add_mailbox("support@contoso.com")
+    """A person of the tenant gets no token for another password: 50126 (azure-docs#55028)."""
+    fresh.tenant.directory.people.users["1"] = User("1", "support@contoso.com", "Support", digest("right"))
     form = {"grant_type": "password", "username": "Support@contoso.com", "password": "x"}
     assert described(fresh, **form) == (400, "invalid_grant", 50126)
 
 
 @pytest.mark.parametrize(
-    "grant", ["urn:ietf:params:oauth:grant-type:device_code", "urn:ietf:params:oauth:grant-type:jwt-bearer"]
+    "grant", ["urn:ietf:params:oauth:grant-type:saml2-bearer", "urn:ietf:params:oauth:grant-type:jwt-bearer"]
 )
 def test_a_grant_that_entra_knows_and_the_sandbox_does_not_is_named(shared: World, grant: str) -> None:
-    """Entra takes device codes and on-behalf-of; the sandbox says that it is the one that does not."""
+    """Entra takes SAML assertions and on-behalf-of; the sandbox says that it is the one that does not."""
     reply = shared.sign_in(grant_type=grant)
     assert reply.status_code == 501
     assert grant in reply.json()["error_description"]

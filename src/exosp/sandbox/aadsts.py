@@ -30,6 +30,38 @@ ERRORS: dict[int, tuple[str, int, str]] = {
     501051: ("invalid_grant", 400, "Application '{client}'({name}) is not assigned to a role for the application '{resource}'."),
     50105: ("invalid_grant", 400, "Your administrator has configured the application {name} ('{client}') to block users unless they are specifically granted ('assigned') access to the application. The signed in application '{client}' is blocked because it is not assigned to a role for the application '{resource}'."),
     53003: ("invalid_grant", 400, "Access has been blocked by Conditional Access policies. The access policy does not allow token issuance."),
+    50011: ("invalid_request", 400, "The redirect URI '{uri}' specified in the request does not match the redirect URIs configured for the application '{client}'. Make sure the redirect URI sent in the request matches one added to your application in the Azure portal. Navigate to https://aka.ms/redirectUriMismatchError to learn more about how to troubleshoot this error."),
+    500112: ("invalid_client", 400, "The reply address '{given}' does not match the reply address '{asked}' provided when requesting Authorization code."),
+    500113: ("invalid_request", 400, "No reply address is registered for the application."),
+    50057: ("invalid_grant", 400, "The user account is disabled."),
+    50058: ("login_required", 400, "A silent sign-in request was sent but no user is signed in."),
+    50076: ("invalid_grant", 400, "Due to a configuration change made by your administrator, or because you moved to a new location, you must use multi-factor authentication to access '{resource}'."),
+    50089: ("invalid_request", 400, "Authentication failed due to flow token expired."),
+    50148: ("invalid_grant", 400, "The code_verifier does not match the code_challenge supplied in the authorization request for PKCE."),
+    501481: ("invalid_grant", 400, "The Code_Verifier does not match the code_challenge supplied in the authorization request."),
+    50149: ("invalid_request", 400, "Invalid Code_Challenge_method parameter."),
+    501491: ("invalid_request", 400, "Invalid size of Code_Challenge parameter."),
+    50194: ("invalid_request", 400, "Application '{client}'({name}) is not configured as a multi-tenant application. Usage of the /common endpoint is not supported for such applications created after '10/15/2018'. Use a tenant-specific endpoint or configure the application to be multi-tenant."),
+    54005: ("invalid_grant", 400, "OAuth2 Authorization code was already redeemed, please retry with a new valid code or use an existing refresh token."),
+    65001: ("invalid_grant", 400, "The user or administrator has not consented to use the application with ID '{client}' named '{name}'. Send an interactive authorization request for this user and resource."),
+    65004: ("access_denied", 400, "User declined to consent to access the app."),
+    650053: ("invalid_client", 400, "The application '{name}' asked for scope '{scope}' that doesn't exist on the resource '{resource}'. Contact the app vendor."),
+    28000: ("invalid_request", 400, "Provided value for the input parameter scope is not valid because it contains more than one resource. Scope {scope} is not valid."),
+    70000: ("invalid_grant", 400, "The provided value for the input parameter '{parameter}' is not valid."),
+    70005: ("unsupported_response_type", 400, "The response_type '{kind}' is not supported."),
+    70007: ("invalid_request", 400, "'{mode}' is not a supported value of 'response_mode' when requesting a token."),
+    70008: ("invalid_grant", 400, "The provided authorization code or refresh token has expired due to inactivity. Send a new interactive authorization request for this user and resource."),
+    700082: ("invalid_grant", 400, "The refresh token has expired due to inactivity. The token was issued on {issued} and was inactive for {idle}."),
+    70016: ("authorization_pending", 400, "OAuth 2.0 device flow error. Authorization is pending. Continue polling."),
+    70018: ("invalid_request", 400, "Invalid verification code. Authorization is not approved."),
+    70019: ("invalid_request", 400, "Verification code expired."),
+    70020: ("expired_token", 400, "The provided value for the input parameter 'device_code' is not valid. This device code has expired."),
+    700025: ("invalid_client", 401, "Client is public so neither 'client_assertion' nor 'client_secret' should be presented."),
+    90013: ("invalid_request", 400, "Invalid input received from the user."),
+    90023: ("invalid_request", 400, "{what}"),
+    90094: ("access_denied", 400, "An administrator of {directory} has set a policy that prevents you from granting the application the permissions it is requesting. Contact an administrator of {directory}, who can grant permissions to this application on your behalf."),
+    90119: ("invalid_request", 400, "The user code is null or empty."),
+    90120: ("invalid_request", 400, "The request was already authorized or declined."),
     90033: ("temporarily_unavailable", 503, "A transient error has occurred. Please try again."),
     90055: ("temporarily_unavailable", 429, "There are too many incoming requests. Please try again later."),
     50027: ("invalid_request", 401, "JWT token is invalid or malformed."),
@@ -47,10 +79,17 @@ class EntraFault(Exception):
 
     says_when = True  # where it is about too many requests: with Retry-After
 
+    error = ""  # the OAuth error, where it is another one than the number's usual
+
     def __init__(self, code: int, **details: str) -> None:
         super().__init__(str(code))
         self.code = code
         self.details = details
+
+    def named(self, error: str) -> "EntraFault":
+        """The same under another OAuth error: some pages name an error and no number of its own."""
+        self.error = error
+        return self
 
 
 class BareFault(EntraFault):

@@ -1,5 +1,5 @@
-"""What Entra holds: applications, enterprise applications, app role assignments, credentials. State and look-ups only;
-``graph`` writes it, ``entra`` and ``exchange`` read it. Properties are kept in Graph's own names, as Graph serves them.
+"""What Entra holds: applications, enterprise applications, app role assignments, delegated grants, people, credentials.
+State and look-ups only; ``graph`` and ``entra`` write it, ``exchange`` reads it. Properties are kept in Graph's own names, as Graph serves them.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ from typing import Any
 
 from .clock import Clock
 from .faults import Faults
+from .people import People
 
 EXCHANGE_ONLINE = "00000002-0000-0ff1-ce00-000000000000"
 MICROSOFT_GRAPH = "00000003-0000-0000-c000-000000000000"
@@ -70,6 +71,8 @@ class Directory:
         self.service_principals: dict[str, Entity] = {}
         self.deleted_service_principals: dict[str, Entity] = {}
         self.app_role_assignments: dict[str, Entity] = {}
+        self.permission_grants: dict[str, Entity] = {}  # oauth2PermissionGrants
+        self.people = People()
         self.directory_roles: dict[str, set[str]] = {}
 
     def application(self, app_id: str) -> Entity | None:
@@ -94,3 +97,17 @@ class Directory:
             and row.properties["appRoleId"] in names
             and row.usable_at <= at
         )
+
+    def consented(self, app_id: str, resource_id: str, user_id: str | None) -> set[str]:
+        """The delegated permissions on a resource that an application has for a person: everybody's and the person's own
+        (learn.microsoft.com/graph/api/resources/oauth2permissiongrant)."""
+        client = self.principal(app_id)
+        return {
+            value
+            for row in self.permission_grants.values()
+            if client is not None
+            and row.properties["clientId"] == client.id
+            and row.properties["resourceId"] == resource_id
+            and row.properties["principalId"] in (None, user_id)
+            for value in str(row.properties["scope"]).split()
+        }

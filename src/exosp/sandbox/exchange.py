@@ -195,6 +195,17 @@ class Exchange:
         mailbox.permissions.append(row)
         return row
 
+    def add_send_as(self, mailbox: Mailbox, trustee: str, *, effective_at: float = 0.0) -> Row:
+        """One entry of Get-RecipientPermission; of a person by the UPN, of a service principal by the ObjectId."""
+        properties = {
+            "Identity": mailbox.properties["Identity"], "Trustee": trustee, "AccessControlType": "Allow",
+            "AccessRights": ["SendAs"], "IsInherited": False, "InheritanceType": "None", "IsValid": True,
+            "ObjectState": "Unchanged", "_trustee": trustee,
+        }  # fmt: skip
+        row = Row(properties, self.clock.now(), effective_at)
+        mailbox.recipient_permissions.append(row)
+        return row
+
     def _dn(self, name: str) -> str:
         return f"CN={name},OU={self.domain},OU=Microsoft Exchange Hosted Organizations,DC=EURPR10A001,DC=PROD,DC=OUTLOOK,DC=COM"
 

@@ -11,7 +11,12 @@
          name: Help Desk, soft_deleted: false, imap: true, pop: true, smtp_auth_disabled: null}
     applications:
       - {name: CRM, unique_name: null, roles: [IMAP.AccessAsApp], graph_roles: [], exchange: right, full_access: [desk@contoso.com]}
+    users:                            # people; whoever owns a user mailbox is one without being named here
+      - {upn: alex@contoso.com, name: Alex, password: null, full_access: [desk@contoso.com], send_as: [desk@contoso.com]}
 
+A person of ``users`` who owns no mailbox has an account all the same. ``password`` null, and that of everybody who is not
+named: the one that the sandbox gives in EXOSP_SANDBOX_USER_PASSWORD; EXOSP_SANDBOX_USER names the first of ``users``, else
+the first who owns a mailbox. Accounts of shared and group mailboxes are blocked, as the service makes them.
 ``kind``: UserMailbox, SharedMailbox, GroupMailbox, MailUser. ``exchange``: right (registered with the enterprise
 application's object id), application (with the application's own, the classic mistake), none.
 """
@@ -21,7 +26,9 @@ from typing import Any
 import yaml
 
 from . import catalog, mess
-from .directory import Entity, digest
+from .directory import Entity, digest, new_id
+from .exchange import Mailbox
+from .people import User
 from .tenant import Tenant
 
 # Least privilege of a whole apply (FACTS §6: POST applications and servicePrincipals; appRoleAssignedTo; EXO app-only).
@@ -35,6 +42,7 @@ DEFAULT: dict[str, Any] = {
 }
 _MAILBOX = {"address", "kind", "upn", "aliases", "name", "soft_deleted", "imap", "pop", "smtp_auth_disabled"}
 _APPLICATION = {"name", "unique_name", "roles", "graph_roles", "exchange", "full_access"}
+_USER = {"upn", "name", "password", "full_access", "send_as"}
 _KINDS = ("UserMailbox", "SharedMailbox", "GroupMailbox", "MailUser")
 
 
@@ -57,7 +65,7 @@ def check(data: Any) -> dict[str, Any]:
         return {}
     if not isinstance(data, dict):
         raise TenantFileFault("a tenant file is a mapping")
-    _known("the tenant file", data, {"smtp_auth_disabled", "admin", "mailboxes", "applications"})
+    _known("the tenant file", data, {"smtp_auth_disabled", "admin", "mailboxes", "applications", "users"})
     _known("admin", data.get("admin") or {}, set(ADMIN))
     for item in data.get("mailboxes") or []:
         if isinstance(item, dict):
@@ -73,6 +81,12 @@ def check(data: Any) -> dict[str, Any]:
         _known(f"application {item['name']}", item, _APPLICATION)
         if item.get("exchange", "none") not in ("right", "application", "none"):
             raise TenantFileFault("exchange is right, application or none")
+    for item in data.get("users") or []:
+        _known("a user", item, _USER)
+        if not isinstance(item.get("upn"), str) or "@" not in item["upn"]:
+            raise TenantFileFault("a user is a mapping with a upn")
+        if not isinstance(item.get("password") or "", str):
+            raise TenantFileFault(f"user {item['upn']}: a password is text, in quotes where it is a number")
     return data
 
 
@@ -98,6 +112,7 @@ def furnish(tenant: Tenant, data: dict[str, Any] | None = None) -> None:
     catalog.add_service_principals(tenant.directory, tenant.options.service_principals, tenant.options.seed)
     for item in content.get("applications") or []:
         _application(tenant, item)
+    _people(tenant, content.get("users") or [])
     if tenant.options.mess is not None:
         mess.make(tenant, tenant.options.mess)
 
@@ -159,3 +174,36 @@ def _application(tenant: Tenant, item: dict[str, Any]) -> None:
         if mailbox is None:
             raise TenantFileFault(f"application {item['name']}: no mailbox {address}")
         tenant.exchange.add_permission(mailbox, entry)
+
+
+def _people(tenant: Tenant, named: list[dict[str, Any]]) -> None:
+    people, common = tenant.directory.people, digest(tenant.person_password)
+    for mailbox in tenant.exchange.mailboxes:
+        p = mailbox.properties
+        if not mailbox.soft_deleted:
+            enabled = mailbox.kind in ("UserMailbox", "MailUser")
+            user = User(p["ExternalDirectoryObjectId"], p["UserPrincipalName"], p["DisplayName"], common, enabled)
+            people.users[user.id] = user
+    for item in named:
+        person = people.by_name(item["upn"])
+        if person is None:
+            person = User(new_id(), item["upn"], item.get("name") or item["upn"].partition("@")[0].title(), common)
+            people.users[person.id] = person
+        person.enabled = True
+        if item.get("password"):
+            person.password = digest(item["password"])
+        for right, key in (("FullAccess", "full_access"), ("SendAs", "send_as")):
+            for address in item.get(key) or []:
+                target = tenant.exchange.by_address(address)
+                if target is None:
+                    raise TenantFileFault(f"user {item['upn']}: no mailbox {address}")
+                _grant(tenant, target, person, right)
+    first = named[0]["upn"] if named else next((u.upn for u in people.users.values() if u.enabled), "")
+    tenant.person = first
+
+
+def _grant(tenant: Tenant, mailbox: Mailbox, person: User, right: str) -> None:
+    if right == "FullAccess":
+        tenant.exchange.add_ace(mailbox, person.upn, ["FullAccess"])
+    else:
+        tenant.exchange.add_send_as(mailbox, person.upn)

@@ -27,6 +27,8 @@ def state(tenant: Tenant) -> dict[str, Any]:
         "deletedApplications": [_entity(item) for item in directory.deleted_applications.values()],
         "servicePrincipals": [_entity(item) for item in directory.service_principals.values()],
         "appRoleAssignments": [_entity(item) for item in directory.app_role_assignments.values()],
+        "oauth2PermissionGrants": [_entity(item) for item in directory.permission_grants.values()],
+        "users": directory.people.shown(),
         "exchange": {
             "servicePrincipals": [_row(row) for row in exchange.service_principals],
             "mailboxPermissions": [_row(row) for box in exchange.mailboxes for row in box.permissions],

@@ -140,6 +140,8 @@ class Sandbox:
             "EXOSP_REMOTING_USER": self.tenant.host_user,
             "EXOSP_REMOTING_PASSWORD": self.tenant.host_password,
             "EXOSP_SANDBOX": f"http://{HOST}:{ports.management}",
+            "EXOSP_SANDBOX_USER": self.tenant.person,
+            "EXOSP_SANDBOX_USER_PASSWORD": self.tenant.person_password,
             "AZURE_TENANT_ID": self.tenant.tenant_id,
             "AZURE_CLIENT_ID": self.tenant.admin_app_id,
             "AZURE_CLIENT_SECRET": self.tenant.admin_secret,

@@ -45,7 +45,8 @@ class Tenant:
     """State lives here and services hold a reference, so that a reset replaces everything at once.
 
     What a client was told at the start outlives a reset: the tenant's id and signing key, the provisioning
-    application's id and secret, the management host's account.
+    application's id and secret, the management host's account, people's password. ``person`` is the UPN of the one whom
+    the sandbox names to those who want to sign in.
 
     ``watch`` is for tests in this process, and no part of the sandbox's public face: it is called, in the sandbox's own
     thread, with "before" just before a write is carried out and with "after" once it was and nothing of its answer is
@@ -61,6 +62,8 @@ class Tenant:
         self.admin_secret = f"{secrets.token_hex(2)[:3]}8Q~{secrets.token_urlsafe(26)}"
         self.host_user = "exosp"
         self.host_password = secrets.token_urlsafe(18)
+        self.person = ""
+        self.person_password = secrets.token_urlsafe(18)
         self.signer = Signer(Clock(options.speed), self.tenant_id)
         self.reset(options)
 

@@ -101,6 +101,9 @@ def trustee(call: Call, identity: str) -> str:
     """
     found = [row["ObjectId"] for row in matching_principals(principals(call.tenant), identity, display_name=True)]
     found += [m.properties["UserPrincipalName"] for m in call.exchange.recipients(identity) if m.kind != "GroupMailbox"]
+    people = call.tenant.directory.people
+    if not found:  # an account without a mailbox is somebody too
+        found = [user.upn for user in people.users.values() if identity.lower() in user.trustees]
     if len(found) == 1:
         return str(found[0])
     if found:
@@ -118,6 +121,7 @@ class Names:
 
     def __init__(self, tenant: Tenant, knob: str = "permission-user") -> None:
         self._exchange: Exchange = tenant.exchange
+        self._people = tenant.directory.people
         self._faults, self._knob = tenant.faults, knob
         self._form = int(tenant.faults[knob])
         self._principals = {row["ObjectId"].lower(): row for row in principals(tenant)}
@@ -133,7 +137,8 @@ class Names:
                 self._faults.note(self._knob)
             forms = (row["ObjectId"], row["DisplayName"] or row["ObjectId"], row["_sid"])
             return str(forms[self._form] if self._form < len(forms) else forms[0])
-        return trustee if self._exchange.recipients(trustee) else None
+        known = self._exchange.recipients(trustee) or ("@" in trustee and self._people.by_name(trustee))
+        return trustee if known else None
 
     def sid(self, trustee: str) -> str:
         return self._exchange.sid(trustee)

@@ -3,8 +3,12 @@
 A login has two gates and Exchange answers them at different moments. The first is the token and the identity behind it;
 the second is the mailbox. RULES says, for every reason to refuse, at which gate each protocol says so.
 
+A token is an application's, and then its Exchange service principal counts, or a person's, and then the person does: its
+own mailbox is open to it, another's with FullAccess (the vendor page, "SASL XOAUTH2 authentication for shared mailboxes":
+the user name is the shared mailbox's address).
+
 Not imitated: RBAC for Applications (a token without SMTP.SendAsApp is refused even where a scoped role would let it in),
-application access policies, Conditional Access, users' own tokens, InheritanceType of a permission, licences.
+application access policies, Conditional Access, InheritanceType of a permission, rights that come by a group, licences.
 """
 
 from dataclasses import dataclass
@@ -22,6 +26,7 @@ Protocol = Literal["imap", "pop", "smtp"]
 # tokens for it (MailKit#1811; FACTS §4a, §10).
 AUDIENCES = frozenset({"https://outlook.office365.com", "https://outlook.office.com"})
 ROLES: dict[Protocol, str] = {"imap": "IMAP.AccessAsApp", "pop": "POP.AccessAsApp", "smtp": "SMTP.SendAsApp"}
+SCOPES: dict[Protocol, str] = {"imap": "IMAP.AccessAsUser.All", "pop": "POP.AccessAsUser.All", "smtp": "SMTP.Send"}
 
 
 class Gate(StrEnum):
@@ -38,15 +43,17 @@ class Reason(StrEnum):
     TOKEN = "token that does not verify"  # noqa: S105 - a reason, not a secret
     EXPIRED = "token expired or not yet valid"
     AUDIENCE = "token for another resource"
-    ROLE = "token without the protocol's app role"
+    ROLE = "token without the protocol's app role, or a person's without its delegated permission"
     PRINCIPAL = "no Exchange service principal with the token's appid and oid"
+    PERSON = "a person whose account is gone or blocked"
     USER = "no such mailbox in the tenant"
     MAIL_USER = "a MailUser: the mailbox is elsewhere"
     SOFT_DELETED = "mailbox is soft-deleted"
     PROTOCOL_OFF = "protocol switched off for the mailbox"
     SMTP_OFF_MAILBOX = "SMTP AUTH switched off for the mailbox"
     SMTP_OFF_TENANT = "SMTP AUTH switched off for the tenant"
-    GRANT = "no effective FullAccess for the service principal"
+    GRANT = "no effective FullAccess for the service principal or the person"
+    SHARED_NAME = "a person's token under a shared mailbox's name"
     LOGIN_NAME = "an address that is not the mailbox's UPN"
 
 
@@ -69,6 +76,7 @@ RULES: dict[Reason, Rule] = {
         Rule(Reason.AUDIENCE, _A, _A, _A, "FACTS §4a; MailKit#1337 (Graph), MailKit#1811 (ps.outlook.com)"),
         Rule(Reason.ROLE, _A, _A, _A, "FACTS §4a: app role missing from roles"),
         Rule(Reason.PRINCIPAL, _A, _A, _A, "FACTS §2 and §4a: the application's own object id 'will cause an authentication failure'"),
+        Rule(Reason.PERSON, _A, _A, _A, "no source: as any other token that is good for nobody"),
         Rule(Reason.USER, _A, _A, _A, "FACTS §4a: wrong user; §13 NoADRecipient"),
         Rule(Reason.MAIL_USER, _M, _M, _A, "no source: a recipient that is known but has no mailbox to connect to"),
         Rule(Reason.SOFT_DELETED, _M, _M, _A, "no source: as MailUser"),
@@ -76,18 +84,36 @@ RULES: dict[Reason, Rule] = {
         Rule(Reason.SMTP_OFF_MAILBOX, _A, _A, _A, "FACTS §2 Set-CASMailbox, §4a 535 5.7.139; email-oauth2-proxy#193"),
         Rule(Reason.SMTP_OFF_TENANT, _A, _A, _A, "FACTS §2 Set-TransportConfig, §4a 535 5.7.139"),
         Rule(Reason.GRANT, _M, _M, _A, "FACTS §4a, §13; email-oauth2-proxy#74; SMTP: knob smtp-without-grant"),
+        Rule(Reason.SHARED_NAME, _A, _A, _A, "SMTP only: nextcloud/mail#13668, MailKit#1770; knob smtp-shared-name"),
         Rule(Reason.LOGIN_NAME, _M, _M, _A, "FACTS §4a: 'UPN ≠ SMTP address', one report; knob login-name"),
     )
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
+class Identity:
+    """Whom a token stands for: a service principal of Exchange by its ObjectId, or a person by its object id and UPN."""
+
+    object_id: str
+    upn: str = ""
+
+    @property
+    def trustees(self) -> set[str]:
+        """What a permission's row may know it by, lower case."""
+        return {self.object_id.lower(), self.upn.lower()} - {""}
+
+    def owns(self, mailbox: Mailbox) -> bool:
+        return bool(self.upn) and mailbox.properties["ExternalDirectoryObjectId"].lower() == self.object_id.lower()
+
+
+@dataclass(frozen=True)
 class Opened:
-    """The mailbox is open to this service principal until the token expires (sandbox time)."""
+    """The mailbox is open to this service principal or person until the token expires (sandbox time)."""
 
     mailbox: Mailbox
     object_id: str
     expires: float
+    upn: str = ""  # of a person
 
 
 @dataclass(frozen=True)
@@ -137,23 +163,25 @@ def admit(tenant: Tenant, protocol: Protocol, user: str, token: str) -> Admissio
     if tenant.faults["login-name"] == 1 and user.lower() != mailbox.properties["UserPrincipalName"].lower():
         if getattr(RULES[Reason.LOGIN_NAME], protocol) is Gate.AUTH:
             return AuthRefused(Reason.LOGIN_NAME)
-        return NotConnected(Reason.LOGIN_NAME, mailbox, identity, expires)
+        return NotConnected(Reason.LOGIN_NAME, mailbox, identity.object_id, expires)
     reason, waiting = _closed(tenant, protocol, mailbox, identity)
     if reason is None:
-        return Opened(mailbox, identity, expires)
+        return Opened(mailbox, identity.object_id, expires, identity.upn)
     gate: Gate = getattr(RULES[reason], protocol)
     if reason is Reason.GRANT and protocol == "smtp" and tenant.faults["smtp-without-grant"] == 1:
         gate = Gate.MAILBOX
     if gate is Gate.AUTH:
         return AuthRefused(reason, waiting)
-    return NotConnected(reason, mailbox, identity, expires, waiting)
+    return NotConnected(reason, mailbox, identity.object_id, expires, waiting)
 
 
-def _identity(tenant: Tenant, protocol: Protocol, claims: dict[str, Any], at: float) -> str | Reason:
-    """The ObjectId of the Exchange service principal that the claims stand for at that sandbox time, or why there is none."""
+def _identity(tenant: Tenant, protocol: Protocol, claims: dict[str, Any], at: float) -> Identity | Reason:
+    """The Exchange service principal or the person that the claims stand for at that sandbox time, or why there is none."""
     audience = claims.get("aud")
     if not isinstance(audience, str) or audience.removesuffix("/") not in AUDIENCES:
         return Reason.AUDIENCE
+    if "scp" in claims:
+        return _person(tenant, protocol, claims)
     roles = claims.get("roles")
     if not isinstance(roles, list) or ROLES[protocol] not in roles:
         return Reason.ROLE
@@ -161,8 +189,16 @@ def _identity(tenant: Tenant, protocol: Protocol, claims: dict[str, Any], at: fl
     for row in tenant.exchange.service_principals:
         # Both must match: an entry made with the application's own object id has the right AppId only.
         if row["AppId"].lower() == app_id and row["ObjectId"].lower() == object_id and row.effective_at <= at:
-            return object_id
+            return Identity(object_id)
     return Reason.PRINCIPAL
+
+
+def _person(tenant: Tenant, protocol: Protocol, claims: dict[str, Any]) -> Identity | Reason:
+    """Whose token it is; what the application may is of no account here (vendor page: delegated permissions)."""
+    if SCOPES[protocol] not in str(claims["scp"]).split():
+        return Reason.ROLE
+    user = tenant.directory.people.users.get(str(claims.get("oid", "")))
+    return Identity(user.id, user.upn) if user is not None and user.enabled else Reason.PERSON
 
 
 def _recipient(exchange: Exchange, user: str) -> Mailbox | None:
@@ -174,7 +210,7 @@ def _recipient(exchange: Exchange, user: str) -> Mailbox | None:
     return next((m for m in exchange.mailboxes if m.soft_deleted and wanted in m.addresses()), None)
 
 
-def _closed(tenant: Tenant, protocol: Protocol, mailbox: Mailbox, object_id: str) -> tuple[Reason | None, str]:
+def _closed(tenant: Tenant, protocol: Protocol, mailbox: Mailbox, identity: Identity) -> tuple[Reason | None, str]:
     """Why the mailbox does not open, if it does not; and the knob that holds it back where only time is missing."""
     if mailbox.soft_deleted:
         return Reason.SOFT_DELETED, ""
@@ -185,9 +221,15 @@ def _closed(tenant: Tenant, protocol: Protocol, mailbox: Mailbox, object_id: str
         switch = {"imap": "ImapEnabled", "pop": "PopEnabled", "smtp": "SmtpClientAuthenticationDisabled"}[protocol]
         lags = mailbox.cas[switch] is not tenant.exchange.honoured(mailbox, switch)
         return off, "protocol-switch-lag" if lags else ""
-    if holds(mailbox.permissions, "FullAccess", {object_id}, tenant.clock.now()):
+    if identity.owns(mailbox):
         return None, ""
-    granted = holds(mailbox.permissions, "FullAccess", {object_id}, float("inf"))
+    if protocol == "smtp" and identity.upn:
+        if not tenant.faults["smtp-shared-name"]:
+            return Reason.SHARED_NAME, ""
+        tenant.faults.note("smtp-shared-name")
+    if holds(mailbox.permissions, "FullAccess", identity.trustees, tenant.clock.now()):
+        return None, ""
+    granted = holds(mailbox.permissions, "FullAccess", identity.trustees, float("inf"))
     return Reason.GRANT, "grant-lag" if granted else ""
 
 
@@ -224,13 +266,17 @@ def may_send_as(tenant: Tenant, opened: Opened, address: str) -> bool:
     """May a message submitted through the opened mailbox carry this sender?
 
     Its own addresses, always. Another's needs SendAs on the other mailbox; whose SendAs counts is the knob
-    send-as-trustee, because sources disagree (vendor page's note of 2024-08-30; notifuse#250; FACTS §4a).
+    send-as-trustee, because sources disagree (vendor page's note of 2024-08-30; notifuse#250; FACTS §4a). A person who has
+    opened another's mailbox needs SendAs for that one's address too: FullAccess is not SendAs (Add-MailboxPermission).
     """
-    if address.lower() in opened.mailbox.addresses():
+    person = Identity(opened.object_id, opened.upn) if opened.upn else None
+    if address.lower() in opened.mailbox.addresses() and (person is None or person.owns(opened.mailbox)):
         return True
     target = tenant.exchange.by_address(address)
     if target is None:
         return False
+    if person is not None:
+        return holds(target.recipient_permissions, "SendAs", person.trustees, tenant.clock.now())
     app = {opened.object_id}
     sender = {*opened.mailbox.addresses(), opened.mailbox.properties["ExternalDirectoryObjectId"].lower()}
     trustees = {1: sender, 2: app}.get(int(tenant.faults["send-as-trustee"]), app | sender)

@@ -1,12 +1,13 @@
-"""The login host: Microsoft Entra's token endpoint for client credentials, its discovery documents and signing keys, and
-a token introspection endpoint for mail servers.
+"""The login host: Microsoft Entra's token endpoint for applications and for people, its sign-in pages, its discovery
+documents and signing keys, and a token introspection endpoint for mail servers.
 
-Sources: learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow, /certificate-credentials,
-/access-token-claims-reference, /reference-error-codes.
+Sources: learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow, /v2-oauth2-auth-code-flow,
+/v2-oauth2-device-code, /certificate-credentials, /access-token-claims-reference, /reference-error-codes. Each module names
+its own.
 
-Not imitated: device codes, on-behalf-of, people's passwords (a grant for a person is refused as with a wrong password or a
-spoilt code), the v1 token endpoint (its metadata is served), browser pages, federated credentials (refused as AADSTS700211),
-Conditional Access but for one block of everybody (a knob), refused replays of an assertion (``jti`` is only required; Entra lets an assertion be used again).
+Not imitated: on-behalf-of, the v1 token endpoint (its metadata is served), federated credentials (refused as AADSTS700211),
+guests, Conditional Access but for blocks of everybody (knobs), refused replays of an assertion (``jti`` is only required;
+Entra lets an assertion be used again).
 """
 
 from functools import partial
@@ -14,7 +15,7 @@ from functools import partial
 from aiohttp import web
 
 from ..tenant import Tenant
-from . import introspection, token
+from . import authorize, device, introspection, token
 from .host import Host
 from .wire import not_emulated
 
@@ -31,6 +32,12 @@ def build(tenant: Tenant) -> web.Application:
     app.router.add_get("/{tenant}/discovery/v2.0/keys", host.keys)
     app.router.add_get("/{tenant}/discovery/keys", host.keys)
     app.router.add_post("/{tenant}/oauth2/v2.0/token", partial(token.serve, host))
+    app.router.add_get("/{tenant}/oauth2/v2.0/authorize", partial(authorize.authorize, host))
+    app.router.add_post("/{tenant}/oauth2/v2.0/authorize", partial(authorize.authorize, host))
+    app.router.add_post("/{tenant}/login", partial(authorize.answer, host))
+    app.router.add_post("/{tenant}/oauth2/v2.0/devicecode", partial(device.devicecode, host))
+    app.router.add_get("/devicelogin", partial(device.devicelogin, host))
+    app.router.add_post("/devicelogin", partial(device.devicelogin, host))
     app.router.add_post("/introspect", partial(introspection.introspect, tenant))
     app.router.add_route("*", "/{path:.*}", _unknown)
     return app

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import uuid
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import Any
@@ -14,6 +15,8 @@ from ..aadsts import ERRORS, EntraFault
 from ..directory import verified_domains
 from ..tenant import Tenant
 from .wire import origin
+
+_ids: ContextVar[tuple[str, str]] = ContextVar("ids")  # of the request that is being answered: trace, correlation
 
 
 class Host:
@@ -28,11 +31,12 @@ class Host:
             await asyncio.sleep(tenant.options.latency)
         trace = str(uuid.uuid4())
         correlation = request.headers.get("client-request-id") or str(uuid.uuid4())
+        _ids.set((trace, correlation))
         response: web.StreamResponse
         try:
             response = await handler(request)
         except EntraFault as fault:
-            response = self._refusal(request, fault, trace, correlation)
+            response = self._refusal(request, fault)
         except web.HTTPException as problem:  # a path that is not HTTP's, a body too large
             response = web.json_response(
                 {"error": "invalid_request", "error_description": problem.reason}, status=problem.status
@@ -45,16 +49,21 @@ class Host:
         response.headers["Pragma"] = "no-cache"
         return response
 
-    def _refusal(self, request: web.Request, fault: EntraFault, trace: str, correlation: str) -> web.Response:
-        error, status, text = ERRORS[fault.code]
+    def explain(self, request: web.Request, fault: EntraFault) -> dict[str, Any]:
+        """A refusal as Entra's error document has it."""
+        error, _, text = ERRORS[fault.code]
         moment = datetime.fromtimestamp(self.tenant.clock.now(), UTC).strftime("%Y-%m-%d %H:%M:%SZ")
         message = text.format_map({"directory": self.tenant.domain, "tenant": self.tenant.tenant_id, **fault.details})
-        body = {
-            "error": error,
+        trace, correlation = _ids.get()
+        return {
+            "error": fault.error or error,
             "error_description": f"AADSTS{fault.code}: {message} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {moment}",
             "error_codes": [fault.code], "timestamp": moment, "trace_id": trace, "correlation_id": correlation,
             "error_uri": f"{origin(request)}/error?code={fault.code}",
         }  # fmt: skip
+
+    def _refusal(self, request: web.Request, fault: EntraFault) -> web.Response:
+        body, status = self.explain(request, fault), ERRORS[fault.code][1]
         headers = (
             {"WWW-Authenticate": 'Basic realm="sandbox"'}
             if status == 401 and "Authorization" in request.headers
@@ -103,6 +112,7 @@ class Host:
         return web.json_response(
             {
                 "token_endpoint": f"{place}/oauth2/v2.0/token",
+                "device_authorization_endpoint": f"{place}/oauth2/v2.0/devicecode",
                 "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "client_secret_basic"],
                 "jwks_uri": f"{place}/discovery/v2.0/keys", "response_modes_supported": ["query", "fragment", "form_post"],
                 "subject_types_supported": ["pairwise"], "id_token_signing_alg_values_supported": ["RS256"],

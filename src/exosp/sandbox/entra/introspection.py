@@ -1,6 +1,8 @@
 """A token introspection endpoint for mail servers. It is no part of Entra: it stands in for the validation inside
 Exchange's own doors, and is open on loopback. Source: RFC 7662."""
 
+from typing import Any
+
 from aiohttp import web
 
 from ..directory import EXCHANGE_ONLINE
@@ -8,13 +10,18 @@ from ..tenant import Tenant
 from ..tokens import TokenFault
 from .wire import read_form
 
-# What Dovecot calls its services, and the app role each needs at Exchange.
+# What Dovecot calls its services, and the app role each needs at Exchange, or of a person's token the delegated permission.
 SERVICE_ROLES = {
     "imap": "IMAP.AccessAsApp",
     "pop": "POP.AccessAsApp",
     "pop3": "POP.AccessAsApp",
     "smtp": "SMTP.SendAsApp",
     "submission": "SMTP.SendAsApp",
+}
+SCOPE_OF = {
+    "IMAP.AccessAsApp": "IMAP.AccessAsUser.All",
+    "POP.AccessAsApp": "POP.AccessAsUser.All",
+    "SMTP.SendAsApp": "SMTP.Send",
 }
 
 
@@ -31,7 +38,7 @@ async def introspect(tenant: Tenant, request: web.Request) -> web.Response:
     names = exchange.properties["servicePrincipalNames"] if exchange else []
     roles = claims.get("roles", [])
     if claims["aud"].rstrip("/") not in {name.rstrip("/") for name in names} or (
-        service and SERVICE_ROLES.get(service) not in roles
+        service and not _admits(SERVICE_ROLES.get(service, ""), roles, claims)
     ):
         return web.json_response({"active": False})
     shown = {key: claims[key] for key in ("appid", "oid", "aud", "exp", "iat", "nbf", "iss", "sub", "tid")}
@@ -45,3 +52,7 @@ async def introspect(tenant: Tenant, request: web.Request) -> web.Response:
             **shown,
         }
     )
+
+
+def _admits(role: str, roles: list[str], claims: dict[str, Any]) -> bool:
+    return role in roles or SCOPE_OF.get(role) in str(claims.get("scp", "")).split()

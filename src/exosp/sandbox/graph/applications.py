@@ -197,6 +197,9 @@ def forget_principal(service: Service, principal: Entity) -> None:
     for row in list(directory.app_role_assignments.values()):
         if principal.id in (row.properties["principalId"], row.properties["resourceId"]):
             del directory.app_role_assignments[row.id]
+    for grant in list(directory.permission_grants.values()):
+        if principal.id in (grant.properties["clientId"], grant.properties["resourceId"]):
+            del directory.permission_grants[grant.id]
 
 
 def add_password(service: Service, call: Call, **key: str) -> Reply:

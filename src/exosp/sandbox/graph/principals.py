@@ -135,11 +135,13 @@ def remove_password(service: Service, call: Call, **key: str) -> Reply:
 
 
 def delegated(service: Service, call: Call, **key: str) -> Reply:
-    """Delegated grants: the tenant has none."""
+    """Delegated grants: what people and administrators consented to."""
     call.need("Directory.Read.All", "Directory.ReadWrite.All", "DelegatedPermissionGrant.ReadWrite.All", "Application.Read.All", "Application.ReadWrite.All")  # fmt: skip
+    rows = list(service.directory.permission_grants.values())
     if key:
-        find(service, key)
-    return service.page(call, "oAuth2PermissionGrant", "oauth2PermissionGrants", ())
+        client = find(service, key).id
+        rows = [row for row in rows if row.properties["clientId"] == client]
+    return service.page(call, "oAuth2PermissionGrant", "oauth2PermissionGrants", rows)
 
 
 def routes() -> list[Route]:
