@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from ..tenant import Tenant
 from . import access, wording
 from .imap_folder import Folder
-from .imap_syntax import LITERAL, Argument, Malformed, Text, parse, word
+from .imap_syntax import LITERAL, Argument, Malformed, Text, names_inbox, parse, size, word
 from .lines import Connection, HungUp, Limits, LineTooLong, TimedOut, place
 
 LIMITS = Limits()
@@ -135,10 +135,11 @@ class _Session:
     async def _discard(self, rest: bytes) -> None:
         """Read past the literals that a refused command's client sends unasked (LITERAL+)."""
         while (form := LITERAL.search(rest)) is not None and form[2]:
-            if int(form[1]) > LARGEST_DISCARDED:
+            count = size(form)
+            if count > LARGEST_DISCARDED:
                 await self._close(wording.IMAP_CLOSED)
             try:
-                await self.connection.exactly(int(form[1]))
+                await self.connection.skip(count)
             except TimedOut:
                 await self._close(wording.IMAP_CLOSED)
             rest = await self._line()
@@ -173,7 +174,7 @@ class _Session:
         chunks: list[bytes | Text] = []
         total = 0
         while (form := LITERAL.search(rest)) is not None:
-            count = int(form[1])
+            count = size(form)
             total += len(rest) + count
             if total > LIMITS.line:
                 if form[2]:  # the client sends it unasked: there is no way on
@@ -245,8 +246,7 @@ class _Session:
             if not pattern:
                 await self.connection.send(f'* {verb} (\\Noselect \\HasChildren) "/" ""')
             else:
-                wildcards = re.escape(reference + pattern).replace(r"\*", ".*").replace("%", "[^/]*")
-                if re.fullmatch(wildcards, "INBOX", re.IGNORECASE):
+                if names_inbox(reference + pattern):
                     await self.connection.send(f'* {verb} (\\Marked \\HasNoChildren) "/" INBOX')
             return f"OK {verb} completed."
 

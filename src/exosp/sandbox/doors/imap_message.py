@@ -5,6 +5,7 @@ and body are rebuilt from what it kept, and for ordinary mail that is byte for b
 """
 
 import email
+import email.parser
 import email.policy
 import email.utils
 import re
@@ -17,6 +18,9 @@ _SECTION = re.compile(r"(?:([1-9]\d{0,4}(?:\.[1-9]\d{0,4})*)(?:\.|\Z))?(.*)")
 _FIELDS = re.compile(r"HEADER\.FIELDS(\.NOT)? \(([^()]*)\)", re.IGNORECASE)
 
 
+_DEEPEST = 50  # parts within parts
+
+
 class View:
     """One message with CRLF line ends, parsed once."""
 
@@ -25,7 +29,15 @@ class View:
 
     @cached_property
     def parsed(self) -> Message:
-        return email.message_from_bytes(self.raw, policy=email.policy.compat32)
+        """Parts within parts beyond what any mail holds are left as text: Python's own stack is not deeper."""
+        try:
+            whole = email.message_from_bytes(self.raw, policy=email.policy.compat32)
+        except RecursionError:
+            pass
+        else:
+            if _depth(whole) <= _DEEPEST:
+                return whole
+        return email.parser.BytesHeaderParser(policy=email.policy.compat32).parsebytes(self.raw)
 
     def envelope(self) -> bytes:
         return _envelope(self.parsed)
@@ -74,6 +86,14 @@ def _text_section(raw: bytes, what: str, written: str) -> bytes:
     blocks = re.findall(rb"(?m)^[^ \t\r\n][^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*", header)
     kept = [b for b in blocks if (b.partition(b":")[0].strip().decode("ascii", "replace").lower() in wanted) != bool(fields[1])]  # fmt: skip
     return b"".join(kept) + b"\r\n"
+
+
+def _depth(message: Message) -> int:
+    """How deep parts lie within parts."""
+    depth, level = 0, [message]
+    while level := [child for part in level for child in _children(part)]:
+        depth += 1
+    return depth
 
 
 def _children(part: Message) -> list[Message]:

@@ -38,16 +38,17 @@ _PLAIN: dict[str, Test] = {
     "ANSWERED": _flag("\\answered", True), "UNANSWERED": _flag("\\answered", False),
     "DRAFT": _flag("\\draft", True), "UNDRAFT": _flag("\\draft", False),
 }  # fmt: skip
+_DEEPEST = 100  # keys within keys: Python's own stack ends at a thousand
 _HEADERS = {"SUBJECT", "FROM", "TO", "CC", "BCC"}
 _DATES = {"SINCE", "BEFORE", "ON", "SENTSINCE", "SENTBEFORE", "SENTON"}
 
 
-def compile_keys(arguments: list[Argument], largest_number: int, largest_uid: int) -> Test:
+def compile_keys(arguments: list[Argument], largest_number: int, largest_uid: int, depth: int = 0) -> Test:
     """All keys together. Raises Malformed."""
     rest = list(arguments)
     tests = []
     while rest:
-        tests.append(_key(rest, largest_number, largest_uid))
+        tests.append(_key(rest, largest_number, largest_uid, depth))
     if not tests:
         raise Malformed
     return lambda c: all(test(c) for test in tests)
@@ -59,12 +60,12 @@ def _next(rest: list[Argument]) -> str:
     return word(rest.pop(0))
 
 
-def _key(rest: list[Argument], number: int, uid: int) -> Test:
-    if not rest:
+def _key(rest: list[Argument], number: int, uid: int, depth: int) -> Test:
+    if not rest or depth > _DEEPEST:
         raise Malformed
     first = rest.pop(0)
     if isinstance(first, list):
-        return compile_keys(first, number, uid)
+        return compile_keys(first, number, uid, depth + 1)
     name = word(first).upper()
     if name in _PLAIN:
         return _PLAIN[name]
@@ -82,10 +83,10 @@ def _key(rest: list[Argument], number: int, uid: int) -> Test:
             raise Malformed
         return lambda c: len(c.view.raw) > int(size) if name == "LARGER" else len(c.view.raw) < int(size)
     if name == "NOT":
-        test = _key(rest, number, uid)
+        test = _key(rest, number, uid, depth + 1)
         return lambda c: not test(c)
     if name == "OR":
-        one, other = _key(rest, number, uid), _key(rest, number, uid)
+        one, other = _key(rest, number, uid, depth + 1), _key(rest, number, uid, depth + 1)
         return lambda c: one(c) or other(c)
     if name == "UID":
         uids = numbers(_next(rest), uid)
@@ -130,6 +131,6 @@ def _sent(view: View) -> date | None:
     for value in view.header("Date"):
         try:
             return parsedate_to_datetime(value).date()
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
     return None

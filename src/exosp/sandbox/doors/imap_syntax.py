@@ -21,8 +21,15 @@ class Text:
 Word = str | Text
 Argument = Word | list["Argument"]
 
-LITERAL = re.compile(rb"\{(\d{1,10})(\+?)\}\Z")
+LITERAL = re.compile(rb"\{(\d+)(\+?)\}\Z")
 _DEEPEST = 20
+_NEVER = re.compile(r"[\x00\r\n]")  # in no line, quoted or not (RFC 3501 §9: CHAR, TEXT-CHAR)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # in no atom
+
+
+def size(form: re.Match[bytes]) -> int:
+    """How many bytes a LITERAL announces; past ten digits any number that is too many."""
+    return int(form[1]) if len(form[1]) <= 10 else 10**10
 
 
 def parse(chunks: list[bytes | Text]) -> list[Argument]:
@@ -39,6 +46,8 @@ def parse(chunks: list[bytes | Text]) -> list[Argument]:
 
 
 def _scan(line: str, stack: list[list[Argument]]) -> None:
+    if _NEVER.search(line):
+        raise Malformed
     at = 0
     while at < len(line):
         match line[at]:
@@ -78,7 +87,7 @@ def _quoted(line: str, at: int) -> tuple[str, int]:
 
 def _atom_end(line: str, at: int) -> int:
     """An atom ends at a blank or bracket, except inside ``BODY[HEADER.FIELDS (FROM TO)]``."""
-    inside = False
+    inside, start = False, at
     while at < len(line):
         character = line[at]
         if character == "[":
@@ -88,7 +97,7 @@ def _atom_end(line: str, at: int) -> int:
         elif not inside and character in ' ()"':
             break
         at += 1
-    if inside:
+    if inside or _CONTROL.search(line, start, at):
         raise Malformed
     return at
 
@@ -98,6 +107,14 @@ def word(argument: Argument) -> str:
     if isinstance(argument, list):
         raise Malformed
     return str(argument)
+
+
+def names_inbox(pattern: str) -> bool:
+    """Does a LIST pattern mean INBOX, the one folder? Its name has no hierarchy, so both wildcards are the same."""
+    pieces = re.split(r"[*%]+", pattern.upper())
+    if sum(map(len, pieces)) > len("INBOX"):
+        return False
+    return re.fullmatch(".*".join(map(re.escape, pieces)), "INBOX") is not None
 
 
 def numbers(text: str, largest: int) -> list[range]:

@@ -6,7 +6,7 @@ Lines end in CRLF and nothing else: Exchange takes a bare LF as part of the line
 import asyncio
 import ssl
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
@@ -76,6 +76,37 @@ class Connection:
         del self._buffer[:count]
         return data
 
+    async def skip(self, count: int) -> None:
+        """Read so many bytes and keep none. Raises HungUp, TimedOut."""
+        while count > 0:
+            if not self._buffer:
+                await self._fill(self._limits.idle)
+            gone = min(count, len(self._buffer))
+            del self._buffer[:gone]
+            count -= gone
+
+    async def dotted(self) -> AsyncIterator[bytes]:
+        """A message up to its lone dot (RFC 5321 §4.5.2), unstuffed, in pieces that need not be lines: a line without an
+        end takes no room. Raises HungUp, TimedOut."""
+        at_start = True
+        while True:
+            held = self._buffer
+            if at_start and held[:3] == b".\r\n":
+                del held[:3]
+                return
+            if not held or (b".\r\n".startswith(held) and at_start) or held == b"\r":
+                await self._fill(self._limits.idle)
+                continue
+            first = 1 if at_start and held[:1] == b"." else 0
+            end = held.find(b"\r\n", first)
+            at_start = end >= 0
+            # A CR that comes last may be half of a line's end.
+            stop = end + 2 if at_start else len(held) - held.endswith(b"\r")
+            piece = bytes(held[first:stop])
+            del held[:stop]
+            if piece:
+                yield piece
+
     async def waiting(self, seconds: float) -> bool:
         """Has something come within so many wall seconds? Reads it into the buffer, no further. Raises HungUp."""
         if not self._buffer:
@@ -111,13 +142,30 @@ class Connection:
         except (OSError, ssl.SSLError):
             raise HungUp from None
 
-    async def start_tls(self, context: ssl.SSLContext) -> None:
-        """Go on under TLS. What came in the clear behind the command is dropped (RFC 3207 §6). Raises HungUp."""
-        self._buffer.clear()
+    async def start_tls(self, context: ssl.SSLContext, ready: str) -> None:
+        """Say ``ready`` and go on under TLS. What came in the clear behind the command is dropped, wherever it waits, and
+        what comes after belongs to TLS (RFC 3207 §6; CVE-2011-0411). Raises HungUp."""
+        await self._forget()
+        await self.send(ready)
         try:
             await self._writer.start_tls(context)
         except (OSError, ssl.SSLError):
             raise HungUp from None
+
+    async def _forget(self) -> None:
+        """Drop all that has come, and let nothing more come into the stream's own buffer, which TLS does not empty."""
+        self._buffer.clear()
+        while True:
+            self._writer.transport.pause_reading()  # type: ignore[attr-defined]  # a socket's transport can be read from
+            try:
+                async with asyncio.timeout(0):  # what is there comes without waiting
+                    data = await self._reader.read(_CHUNK)
+            except TimeoutError:
+                return
+            except (OSError, ssl.SSLError):
+                raise HungUp from None
+            if not data:
+                raise HungUp
 
     async def close(self) -> None:
         """End the connection; a peer that does not take part is cut off."""
