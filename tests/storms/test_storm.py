@@ -24,8 +24,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 SEEDS = range(1, int(os.environ.get("STORM_SEEDS", "200")) + 1)
 LIVES = 10  # in which each fault must have shown itself, or the storm says nothing of it
-# No events of their own: how long a Retry-After is; and no client of ours sends a $batch.
-SILENT = {"retry-after", "batch-throttle"}
+# No events of their own: how long a Retry-After is; and what only another client than apply and undo would meet.
+SILENT = {"retry-after"} | {k.name for k in KNOBS if k.needs}
 STRIKE = [
     k.name for k in KNOBS if k.kind in ("seconds", "count", "size") and k.default != k.none and k.name not in SILENT
 ]

@@ -11,13 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
-from .. import clouds, playbook, signin
+from .. import clouds, mail, playbook, signin
 from ..clouds import Cloud
 from ..errors import Missing, UsageError
 from ..exchange import winrm
 from ..exchange.online import Online
 from ..graph import Graph
-from ..mail import PROBES, Reading
+from ..mail import PROBES, Listing, Reading, Sent
+from ..mail.letter import compose
 from ..patience import Clock, Patience, WallClock
 from ..playbook import rules
 from ..probes import Token
@@ -68,6 +69,7 @@ class Session:
         self.environment = os.environ if environment is None else environment
         self.cloud = screen.cloud = _cloud(want, cloud_file, self.environment)
         self.tokens = 0
+        self.run = new_run()  # as letters name it
         self._admin = signin.admin(self.cloud, _in_tenant(want, self.environment))
         self._admin.on_request = self._count
         self._connected = False
@@ -161,6 +163,18 @@ class Session:
 
     def login(self, protocol: Protocol, user: str, sender: str, token: Token) -> Reading:
         return PROBES[protocol](self.cloud.endpoint(protocol), user, token.reveal, ca=self.cloud.ca, sender=sender)
+
+    # verify's Letters
+
+    def deliver(self, user: str, sender: str, to: str, token: Token) -> Sent:
+        letter = compose(sender, to, run=self.run, now=datetime.now(UTC))
+        return mail.send(self.cloud.endpoint("smtp"), user, token.reveal, letter, ca=self.cloud.ca)
+
+    def find_message(self, user: str, message_id: str, token: Token) -> Reading:
+        return mail.find(self.cloud.endpoint("imap"), user, token.reveal, message_id, ca=self.cloud.ca)
+
+    def subjects(self, user: str, count: int, token: Token) -> Listing:
+        return mail.newest(self.cloud.endpoint("imap"), user, token.reveal, count, ca=self.cloud.ca)
 
 
 def new_run() -> str:

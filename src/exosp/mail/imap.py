@@ -13,7 +13,7 @@ from typing import Any
 
 from ..clouds import Endpoint
 from . import Proof, Reading, TokenSource, xoauth2
-from .line import MOST_BYTES, SENSELESS, Faults, Line, hold
+from .line import SENSELESS, Faults, Line, hold
 
 _TAGGED = re.compile(r"[^*+\s]\S* ((?:OK|NO|BAD)\b.*)")
 _DECIDES = re.compile(r"\* (?:BYE|NO|BAD|PREAUTH)\b|\+ \S")
@@ -23,10 +23,10 @@ def probe(endpoint: Endpoint, user: str, token: TokenSource, *, ca: Path | None,
     """See ``exosp.mail.Probe``. Proof: ``opened``."""
     xoauth2.check_user(user)
     line = Line(endpoint, ca, timeout)
-    return hold(line, _Dialogue(line), user, token)
+    return hold(line, Dialogue(line), user, token)
 
 
-class _Client(imaplib.IMAP4):
+class Client(imaplib.IMAP4):
     """The standard library's client on a Line. It overrides the five methods that its manual offers for that."""
 
     def __init__(self, line: Line) -> None:
@@ -37,12 +37,12 @@ class _Client(imaplib.IMAP4):
         self.reader = self.line.makefile()
 
     def read(self, size: int) -> bytes:
-        if size > MOST_BYTES:
+        if size > self.line.most:
             raise self.error("the server announces more than any answer holds")
         return self.reader.read(size)
 
     def readline(self) -> bytes:
-        return self.reader.readline(MOST_BYTES)
+        return self.reader.readline(self.line.most)
 
     # The manual's name and type are bytes; typeshed has a wider one.
     def send(self, data: Any) -> None:
@@ -58,19 +58,19 @@ class _Client(imaplib.IMAP4):
         return super().capability()
 
 
-class _Dialogue:
+class Dialogue:
     faults: Faults = (*SENSELESS, imaplib.IMAP4.error)
 
     def __init__(self, line: Line) -> None:
         self.line = line
-        self.client: _Client | None = None
+        self.client: Client | None = None
 
     def reach(self) -> None:
         self.line.connect()
         self.line.at("tls")
         self.line.secure()
         self.line.at("greeting")
-        self.client = _Client(self.line)  # reads the greeting, asks for CAPABILITY
+        self.client = Client(self.line)  # reads the greeting, asks for CAPABILITY
         if "AUTH=XOAUTH2" not in self.client.capabilities:
             raise imaplib.IMAP4.error("XOAUTH2 is not offered")
 

@@ -10,13 +10,12 @@ import io
 import re
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..clouds import Endpoint
 from ..errors import UsageError
@@ -34,27 +33,26 @@ GOODBYE = 2.0  # seconds to wait for the answer to LOGOUT or QUIT
 Faults = tuple[type[Exception], ...]
 SENSELESS: Faults = (OSError, EOFError, ValueError, LookupError)
 
-# A judgement that stands though the connection was lost behind it; a challenge or an answer's beginning is none.
-_JUDGES = re.compile(r"\* (?:BYE|NO|BAD|PREAUTH)\b|(?:NO|BAD)\b|-ERR\b|(?!334)\d{3}(?: |\Z)")
 _CHALLENGE = re.compile(r"(334|\+) ([A-Za-z0-9+/]{4,}={0,2})")
 _RUN = re.compile(r"[A-Za-z0-9+/=_.~-]{16,}")
 
 
 class Line:
-    """``stage`` is how far the login has come. ``fault`` says why there is no answer; empty while there may be one."""
+    """``stage`` is how far the login has come. ``fault`` says why there is no answer; empty while there may be one.
+    ``most`` is how many bytes a server may send in all."""
 
-    def __init__(self, endpoint: Endpoint, ca: Path | None, timeout: float) -> None:
+    def __init__(self, endpoint: Endpoint, ca: Path | None, timeout: float, most: int = MOST_BYTES) -> None:
         self.endpoint = endpoint
         self.stage: Stage = "connect"
         self.fault = ""
         self.verified = False
         self._context = _trust(ca)
+        self.most = most
         self._timeout = timeout
         self._deadline = time.monotonic() + timeout
         self._socket: socket.socket | None = None
         self._received = 0
         self._heard: list[str] = []
-        self.whole = True  # the last line heard has its end
         self._mark = 0
         self._secrets: tuple[str, ...] = ()
 
@@ -71,6 +69,10 @@ class Line:
         """Bring the deadline forward."""
         self._deadline = min(self._deadline, time.monotonic() + seconds)
 
+    def shown(self, text: str, most: int = MOST_SHOWN) -> str:
+        """Foreign text made fit to be seen: one line, no control characters, nothing that repeats the token."""
+        return self._hidden(_visible(" ".join(text.split())))[:most]
+
     @property
     def said(self) -> list[str]:
         """What the server has said in this stage."""
@@ -85,9 +87,7 @@ class Line:
     def connect(self) -> None:
         host, port = self.endpoint.host.strip("[]"), self.endpoint.port
         try:
-            places = _resolve(host, port, self._left())
-        except TimeoutError:
-            raise self._lost(f"no host named {host} was found within {self._timeout:g} s") from None
+            places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
             raise self._lost(f"no host named {host} was found") from None
         why = f"{host} has no address"
@@ -130,13 +130,11 @@ class Line:
 
     def sendall(self, data: "ReadableBuffer") -> None:
         opened = self._open_socket()
-        rest = memoryview(data)
-        while rest:  # not sendall: under TLS that gives each of its pieces the whole time again
-            opened.settimeout(self._left())
-            try:
-                rest = rest[opened.send(rest) :]
-            except OSError as fault:
-                raise self._lost(self._why(fault)) from None
+        opened.settimeout(self._left())
+        try:
+            opened.sendall(data)
+        except OSError as fault:
+            raise self._lost(self._why(fault)) from None
 
     def shutdown(self, how: int = socket.SHUT_RDWR) -> None:
         if self._socket is not None:
@@ -155,8 +153,8 @@ class Line:
         except OSError as fault:
             raise self._lost(self._why(fault)) from None
         self._received += count
-        if self._received > MOST_BYTES:
-            raise self._lost(f"the server sent more than {MOST_BYTES} bytes")
+        if self._received > self.most:
+            raise self._lost(f"the server sent more than {self.most} bytes")
         if not count:
             self._lost("the server closed the connection")
         return count
@@ -194,7 +192,6 @@ class Line:
     def _hear(self, data: bytes) -> None:
         if not data:
             return
-        self.whole = data.endswith(b"\n")
         text = _visible(data.decode("utf-8", "replace").rstrip("\r\n"))
         self._heard.append(self._hidden(_readable(text))[:MOST_SHOWN])
 
@@ -232,8 +229,6 @@ class Reader(io.BufferedReader):
     def readline(self, size: int | None = -1, /) -> bytes:
         data = super().readline(-1 if size is None else size)
         self._hear(data)
-        if data and not data.endswith(b"\n") and not (size and 0 < size <= len(data)):
-            raise EOFError  # broken off within a line: half an answer is none
         return data
 
 
@@ -286,34 +281,13 @@ def hold(line: Line, dialogue: Dialogue, user: str, token: TokenSource) -> Readi
 
 def _failed(line: Line, dialogue: Dialogue) -> Reading:
     decisive = dialogue.decisive(line.said)
-    if decisive and (not line.fault or (line.whole and _JUDGES.match(decisive[-1]))):
+    if decisive:
         return Reading(line.stage, False, None, _joined(decisive), line.transcript, False)
     parts = [text for text in line.said[-3:] if text.strip() not in ("", "+", "334")]  # a bare challenge says nothing
     if line.fault:
         parts.append(f"({line.fault})" if parts else line.fault)
     server = _joined(parts) or "no usable answer"
     return Reading(line.stage, False, None, server, line.transcript, bool(line.fault))
-
-
-def _resolve(host: str, port: int, seconds: float) -> list[Any]:
-    """A host's addresses. The resolver knows no time limit, and one that is not answered keeps a caller for minutes: it
-    is asked in a thread that is left behind. Raises TimeoutError, OSError, UnicodeError."""
-    found: list[list[Any] | Exception] = []
-
-    def ask() -> None:
-        try:
-            found.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except (OSError, UnicodeError) as fault:
-            found.append(fault)
-
-    asking = threading.Thread(target=ask, name="resolver", daemon=True)
-    asking.start()
-    asking.join(seconds)
-    if not found:
-        raise TimeoutError
-    if isinstance(found[0], Exception):
-        raise found[0]
-    return found[0]
 
 
 def _joined(lines: Sequence[str]) -> str:
@@ -354,7 +328,6 @@ def _context(ca: str | None, _changed: int, _size: int) -> ssl.SSLContext:
     # Not create_default_context: it obeys SSLKEYLOGFILE, and a key log gives the token away.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks certificate and host name
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.hostname_checks_common_name = False  # a name stands in subjectAltName (RFC 9525 §2)
     if ca is None:
         context.load_default_certs()
     else:

@@ -1,4 +1,5 @@
-"""SMTP: STARTTLS, AUTH XOAUTH2, then MAIL FROM and RSET. It names no recipient and sends no message.
+"""SMTP: STARTTLS, AUTH XOAUTH2, then MAIL FROM and RSET. ``probe`` names no recipient and sends no message; ``send``
+sends the one letter that it is given, once, and never again.
 
 AUTH always goes in two steps, as on learn.microsoft.com ("Authenticate an IMAP, POP or SMTP connection using OAuth",
 section SMTP protocol exchange): with a token the one-step form outgrows SMTP's 512 octets (RFC 4954, section 4), and
@@ -15,12 +16,14 @@ from typing import cast
 
 from ..clouds import Endpoint
 from ..errors import UsageError
-from . import Proof, Reading, TokenSource, xoauth2
+from . import Proof, Reading, Sent, TokenSource, xoauth2
+from .letter import Letter
 from .line import SENSELESS, Faults, Line, hold
 
 _REPLY = re.compile(r"\d{3}(?:[ -].*)?")
 _CHALLENGES = 3  # an error comes as one more challenge; whoever asks on forever is left
 _ADDRESS = re.compile(r"[^\s<>]+@[^\s<>]+")
+_DOTS = re.compile(rb"(?m)^\.")  # RFC 5321, section 4.5.2
 _WE = "[127.0.0.1]"  # as the standard library for a host without a name, and without asking the resolver for ours
 
 
@@ -42,12 +45,25 @@ def probe(
     return hold(line, _Dialogue(line, envelope), user, token)
 
 
+def send(
+    endpoint: Endpoint, user: str, token: TokenSource, letter: Letter, *, ca: Path | None, timeout: float = 60
+) -> Sent:
+    """Log in and send the letter, once. Proof: ``accepted``, at the stage ``data``."""
+    xoauth2.check_user(user)
+    line = Line(endpoint, ca, timeout)
+    dialogue = _Sending(line, letter)
+    reading = hold(line, dialogue, user, token)
+    gone = reading.ok or (dialogue.handed and not dialogue.answered)
+    return Sent(**vars(reading), message_id=letter.message_id if gone else "")
+
+
 class _Dialogue:
     faults: Faults = SENSELESS  # smtplib.SMTPException is an OSError
 
-    def __init__(self, line: Line, sender: str) -> None:
+    def __init__(self, line: Line, sender: str, *, international: bool | None = None) -> None:
         self.line = line
         self.sender = sender
+        self.international = not sender.isascii() if international is None else international
         self.client = smtplib.SMTP(local_hostname=_WE)
 
     def reach(self) -> None:
@@ -83,7 +99,7 @@ class _Dialogue:
         _require(code, 235)
         self.line.at("sender")
         options = ""
-        if not self.sender.isascii():
+        if self.international:
             if not client.has_extn("smtputf8"):
                 raise smtplib.SMTPNotSupportedError("SMTPUTF8 is not offered")
             client.command_encoding = "utf-8"
@@ -97,7 +113,7 @@ class _Dialogue:
         return self.client.getreply()[0]
 
     def leave(self) -> None:
-        if self.line.stage == "sender":
+        if self.line.stage in ("sender", "recipient"):
             self.client.rset()
         self.client.quit()
 
@@ -113,6 +129,30 @@ class _Dialogue:
         whole = [reply for reply in replies if reply and not re.fullmatch(r"334\s*", reply[0])]
         challenges = [text for reply in whole[:-1] for text in reply if text.startswith("334")]
         return challenges + (whole[-1] if whole else [])
+
+
+class _Sending(_Dialogue):
+    """``handed``: the message has been given away, or part of it. ``answered``: and the server has said what it makes of
+    it."""
+
+    def __init__(self, line: Line, letter: Letter) -> None:
+        super().__init__(line, letter.sender, international=letter.international)
+        self.letter = letter
+        self.handed = self.answered = False
+
+    def prove(self, message: bytes, answer: bytes) -> Proof:
+        super().prove(message, answer)
+        self.line.at("recipient")
+        _require(self.client.docmd("RCPT", f"TO:<{self.letter.recipient}>")[0], 250)
+        self.line.at("data")
+        _require(self.client.docmd("DATA")[0], 354)
+        self.line.at("data")  # the 354 decides nothing
+        self.handed = True
+        self.line.sendall(_DOTS.sub(b"..", self.letter.data) + b".\r\n")
+        code = self.client.getreply()[0]
+        self.answered = code == 250 or 400 <= code <= 599
+        _require(code, 250)
+        return "accepted"
 
 
 def _require(code: int, wanted: int) -> None:

@@ -18,8 +18,6 @@ from .imap_syntax import Argument, Malformed, literal, numbers, string, word
 UIDVALIDITY = 14  # as Exchange mailboxes show it (rainloop-webmail#686, MailKit#1446)
 FLAGS = ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft", "$MDNSent")
 
-_MOST_ITEMS = 100  # of one FETCH
-
 _MACROS = {
     "ALL": ["FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE"],
     "FAST": ["FLAGS", "INTERNALDATE", "RFC822.SIZE"],
@@ -51,7 +49,7 @@ class Folder:
         self.uids = sorted(self._messages())
 
     def _messages(self) -> dict[int, store.Message]:
-        return {m["uid"]: m for m in self._mailbox.messages}
+        return {m["uid"]: m for m in store.present(self._tenant, self._mailbox)}
 
     def status(self) -> dict[str, int]:
         """STATUS items and their values."""
@@ -195,8 +193,7 @@ def _names(arguments: list[Argument], *, by_uid: bool) -> list[str]:
         names = [word(item) for item in asked]
     else:
         names = _MACROS.get(word(asked).upper(), [word(asked)])
-    names = list(dict.fromkeys(names))  # asked for twice, told once: or one line asks for all memory
-    if not 1 <= len(names) <= _MOST_ITEMS:  # none: Command Argument Error. 11 (ImapEngine#109)
+    if not names:  # Exchange: Command Argument Error. 11 (ImapEngine#109)
         raise Malformed
     for name in names:
         section = _BODY.fullmatch(name)

@@ -152,7 +152,7 @@ class _Session:
             case access.NotConnected():
                 pass
             case access.Opened():
-                self.messages = list(admission.mailbox.messages)
+                self.messages = list(store.present(self.tenant, admission.mailbox))
         self.admission = admission
         await self.connection.send(wording.POP_AUTH_DONE)
 

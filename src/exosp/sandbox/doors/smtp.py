@@ -2,14 +2,13 @@
 
 A message for a mailbox of the tenant is put into it; everything else is accepted and goes nowhere. Nothing is relayed.
 Sources: RFC 5321, RFC 4954, RFC 3207; FACTS §4a and §13; vendor page, SMTP protocol exchange; transcripts in ``wording``.
-Not imitated: BDAT (CHUNKING, BINARYMIME), delivery status notifications, Sent Items, the limits of 30 messages a minute
-and of recipients a day, the token's end within a session, the seconds that Exchange waits before it refuses.
+Not imitated: BDAT (CHUNKING, BINARYMIME), delivery status notifications asked for by NOTIFY, Sent Items, the token's end
+within a session, the seconds that Exchange waits before it refuses.
 """
 
 import asyncio
 import base64
 import ssl
-import tempfile
 from collections.abc import Awaitable, Callable
 from weakref import WeakKeyDictionary
 
@@ -17,11 +16,10 @@ from ..exchange import Exchange
 from ..tenant import Tenant
 from . import access, submission, wording
 from .lines import Connection, HungUp, Limits, LineTooLong, TimedOut, place
-from .submission import Envelope
+from .submission import Answer, Envelope
 
 LIMITS = Limits(idle=300.0)
 MAX_MESSAGE = 35 * 1024 * 1024  # bytes; Exchange Online's default MaxSendSize
-IN_MEMORY = 1024 * 1024  # bytes of a message that is still coming in
 MAX_RECIPIENTS = 1000  # Exchange Online's largest RecipientLimits
 MAX_SENDING = 3  # connections that may send at once for one mailbox (FACTS §4a, §13)
 
@@ -143,7 +141,8 @@ class _Session:
         if argument:
             await self._failure("501 5.5.4 Unrecognized parameter")
             return
-        await self.connection.start_tls(self.tls, wording.SMTP_READY_TLS)
+        await self.connection.send(wording.SMTP_READY_TLS)
+        await self.connection.start_tls(self.tls)
         # All that was said in the clear is forgotten (RFC 3207 §4.2).
         self.secure, self.helo = True, ""
         self.end_transaction()
@@ -247,7 +246,11 @@ class _Session:
         elif crowded:
             await self.connection.send(self._stamped(wording.SMTP_CONCURRENCY))
         else:
-            await self.connection.send(self._submit(envelope, data))
+            answer = self._submit(envelope, data)
+            if answer.text:
+                await self.connection.send(answer.text)
+            if answer.close:
+                raise _Close
 
     async def _body(self) -> bytes | None:
         """The message up to the lone dot, unstuffed; None when it is larger than allowed (it is read all the same)."""
@@ -269,17 +272,14 @@ class _Session:
             else:
                 parts.clear()
 
-    def _submit(self, envelope: Envelope, data: bytes) -> str:
+    def _submit(self, envelope: Envelope, data: bytes) -> Answer:
         """Hand the message in; the answer to it."""
         assert self.admission is not None
         if isinstance(self.admission, access.NotConnected):
             self.tenant.faults.note("smtp-without-grant")
-            return self._stamped(wording.SMTP_LOGON_FAILURE)
-        for sender in submission.senders(envelope, data):
-            if not access.may_send_as(self.tenant, self.admission, sender):
-                user = self.admission.mailbox.properties["PrimarySmtpAddress"]
-                return self._stamped(wording.SMTP_SEND_AS_DENIED, user=user, sender=sender)
-        return submission.submit(self.tenant, envelope, data, helo=self.helo, peer=self.connection.peer)
+            return Answer(self._stamped(wording.SMTP_LOGON_FAILURE))
+        tenant, peer = self.tenant, self.connection.peer
+        return submission.submit(tenant, self.admission, envelope, data, helo=self.helo, peer=peer)
 
     def _crowd(self) -> set[int]:
         """The sessions that are sending for this session's mailbox."""

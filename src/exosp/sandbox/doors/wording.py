@@ -62,6 +62,25 @@ SMTP_AUTH_CANCELLED = "501 5.7.0 Authentication cancelled"  # [E]; the code is R
 SMTP_NOT_AUTHENTICATED = "530 5.7.57 Client not authenticated to send mail. {stamp}"  # [T] sasl-xoauth2#96
 SMTP_UNKNOWN = "500 5.3.3 Unrecognized command 'unknown' {stamp}"  # [T] email-oauth2-proxy#232
 SMTP_QUEUED = "250 2.6.0 {message_id} [InternalId={internal}, Hostname={backend}] {size} bytes in 0.100, {rate:.3f} KB/sec Queued mail for delivery"  # [T]
+# [T] git's send-email, which takes the id from here (its commits of 2025-04 quote the answer of smtp.office365.com)
+SMTP_QUEUED_RENAMED = "250 2.0.0 OK {message_id} [Hostname={backend}]"
+SMTP_NOT_THIS_SENDER = (
+    "550 5.7.60 SMTP; Client does not have permissions to send as this sender [{backend}]"  # [T] PHPMailer#1231
+)
+SMTP_SEND_AS_DENIED_OLDER = (  # [T] fusionauth-issues#220, MailKit#1176
+    "554 5.2.0 STOREDRV.Submission.Exception:SendAsDeniedException.MapiExceptionSendAsDenied; Failed to process message "
+    "due to a permanent exception with message Cannot submit message. 0.35250:0A007C85, 1.36674:0A000000 [Hostname={backend}]"
+)
+SMTP_MAILBOX_FULL = (  # [V] smtp-submission-improvements; what follows the exception's name is as in the others
+    "554 5.2.2 mailbox full; STOREDRV.Submission.Exception:QuotaExceededException.MapiExceptionShutoffQuotaExceeded; "
+    "Failed to process message due to a permanent exception with message Cannot submit message. [Hostname={backend}]"
+)
+SMTP_DAILY_QUOTA = (  # [V] smtp-submission-improvements
+    "554 5.2.0 STOREDRV.Submission.Exception:SubmissionQuotaExceededException; Failed to process message due to a "
+    "permanent exception with message The message can't be submitted because the sender's submission quota was exceeded. "
+    "[Hostname={backend}]"
+)
+SMTP_RATE = "421 4.4.2 Message submission rate for this client has exceeded the configured limit"  # [T] git send-email users on lore.kernel.org
 SMTP_SEND_AS_DENIED = (  # [T] gophish#2900
     "554 5.2.252 SendAsDenied; {user} not allowed to send as {sender}; "
     "STOREDRV.Submission.Exception:SendAsDeniedException.MapiExceptionSendAsDenied; Failed to process message due to a "
