@@ -10,12 +10,13 @@ import io
 import re
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..clouds import Endpoint
 from ..errors import UsageError
@@ -33,6 +34,8 @@ GOODBYE = 2.0  # seconds to wait for the answer to LOGOUT or QUIT
 Faults = tuple[type[Exception], ...]
 SENSELESS: Faults = (OSError, EOFError, ValueError, LookupError)
 
+# A judgement that stands though the connection was lost behind it; a challenge or an answer's beginning is none.
+_JUDGES = re.compile(r"\* (?:BYE|NO|BAD|PREAUTH)\b|(?:NO|BAD)\b|-ERR\b|(?!334)\d{3}(?: |\Z)")
 _CHALLENGE = re.compile(r"(334|\+) ([A-Za-z0-9+/]{4,}={0,2})")
 _RUN = re.compile(r"[A-Za-z0-9+/=_.~-]{16,}")
 
@@ -53,6 +56,7 @@ class Line:
         self._socket: socket.socket | None = None
         self._received = 0
         self._heard: list[str] = []
+        self.whole = True  # the last line heard has its end
         self._mark = 0
         self._secrets: tuple[str, ...] = ()
 
@@ -87,7 +91,9 @@ class Line:
     def connect(self) -> None:
         host, port = self.endpoint.host.strip("[]"), self.endpoint.port
         try:
-            places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            places = _resolve(host, port, self._left())
+        except TimeoutError:
+            raise self._lost(f"no host named {host} was found within {self._timeout:g} s") from None
         except (OSError, UnicodeError):
             raise self._lost(f"no host named {host} was found") from None
         why = f"{host} has no address"
@@ -130,11 +136,13 @@ class Line:
 
     def sendall(self, data: "ReadableBuffer") -> None:
         opened = self._open_socket()
-        opened.settimeout(self._left())
-        try:
-            opened.sendall(data)
-        except OSError as fault:
-            raise self._lost(self._why(fault)) from None
+        rest = memoryview(data)
+        while rest:  # not sendall: under TLS that gives each of its pieces the whole time again
+            opened.settimeout(self._left())
+            try:
+                rest = rest[opened.send(rest) :]
+            except OSError as fault:
+                raise self._lost(self._why(fault)) from None
 
     def shutdown(self, how: int = socket.SHUT_RDWR) -> None:
         if self._socket is not None:
@@ -192,6 +200,7 @@ class Line:
     def _hear(self, data: bytes) -> None:
         if not data:
             return
+        self.whole = data.endswith(b"\n")
         text = _visible(data.decode("utf-8", "replace").rstrip("\r\n"))
         self._heard.append(self._hidden(_readable(text))[:MOST_SHOWN])
 
@@ -229,6 +238,8 @@ class Reader(io.BufferedReader):
     def readline(self, size: int | None = -1, /) -> bytes:
         data = super().readline(-1 if size is None else size)
         self._hear(data)
+        if data and not data.endswith(b"\n") and not (size and 0 < size <= len(data)):
+            raise EOFError  # broken off within a line: half an answer is none
         return data
 
 
@@ -281,13 +292,34 @@ def hold(line: Line, dialogue: Dialogue, user: str, token: TokenSource) -> Readi
 
 def _failed(line: Line, dialogue: Dialogue) -> Reading:
     decisive = dialogue.decisive(line.said)
-    if decisive:
+    if decisive and (not line.fault or (line.whole and _JUDGES.match(decisive[-1]))):
         return Reading(line.stage, False, None, _joined(decisive), line.transcript, False)
     parts = [text for text in line.said[-3:] if text.strip() not in ("", "+", "334")]  # a bare challenge says nothing
     if line.fault:
         parts.append(f"({line.fault})" if parts else line.fault)
     server = _joined(parts) or "no usable answer"
     return Reading(line.stage, False, None, server, line.transcript, bool(line.fault))
+
+
+def _resolve(host: str, port: int, seconds: float) -> list[Any]:
+    """A host's addresses. The resolver knows no time limit, and one that is not answered keeps a caller for minutes: it
+    is asked in a thread that is left behind. Raises TimeoutError, OSError, UnicodeError."""
+    found: list[list[Any] | Exception] = []
+
+    def ask() -> None:
+        try:
+            found.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as fault:
+            found.append(fault)
+
+    asking = threading.Thread(target=ask, name="resolver", daemon=True)
+    asking.start()
+    asking.join(seconds)
+    if not found:
+        raise TimeoutError
+    if isinstance(found[0], Exception):
+        raise found[0]
+    return found[0]
 
 
 def _joined(lines: Sequence[str]) -> str:
@@ -328,6 +360,7 @@ def _context(ca: str | None, _changed: int, _size: int) -> ssl.SSLContext:
     # Not create_default_context: it obeys SSLKEYLOGFILE, and a key log gives the token away.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks certificate and host name
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.hostname_checks_common_name = False  # a name stands in subjectAltName (RFC 9525 §2)
     if ca is None:
         context.load_default_certs()
     else:

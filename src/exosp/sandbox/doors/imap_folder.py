@@ -18,6 +18,8 @@ from .imap_syntax import Argument, Malformed, literal, numbers, string, word
 UIDVALIDITY = 14  # as Exchange mailboxes show it (rainloop-webmail#686, MailKit#1446)
 FLAGS = ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft", "$MDNSent")
 
+_MOST_ITEMS = 100  # of one FETCH
+
 _MACROS = {
     "ALL": ["FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE"],
     "FAST": ["FLAGS", "INTERNALDATE", "RFC822.SIZE"],
@@ -193,7 +195,8 @@ def _names(arguments: list[Argument], *, by_uid: bool) -> list[str]:
         names = [word(item) for item in asked]
     else:
         names = _MACROS.get(word(asked).upper(), [word(asked)])
-    if not names:  # Exchange: Command Argument Error. 11 (ImapEngine#109)
+    names = list(dict.fromkeys(names))  # asked for twice, told once: or one line asks for all memory
+    if not 1 <= len(names) <= _MOST_ITEMS:  # none: Command Argument Error. 11 (ImapEngine#109)
         raise Malformed
     for name in names:
         section = _BODY.fullmatch(name)

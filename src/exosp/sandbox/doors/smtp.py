@@ -9,6 +9,7 @@ within a session, the seconds that Exchange waits before it refuses.
 import asyncio
 import base64
 import ssl
+import tempfile
 from collections.abc import Awaitable, Callable
 from weakref import WeakKeyDictionary
 
@@ -20,6 +21,7 @@ from .submission import Answer, Envelope
 
 LIMITS = Limits(idle=300.0)
 MAX_MESSAGE = 35 * 1024 * 1024  # bytes; Exchange Online's default MaxSendSize
+IN_MEMORY = 1024 * 1024  # bytes of a message that is still coming in
 MAX_RECIPIENTS = 1000  # Exchange Online's largest RecipientLimits
 MAX_SENDING = 3  # connections that may send at once for one mailbox (FACTS §4a, §13)
 
@@ -141,8 +143,7 @@ class _Session:
         if argument:
             await self._failure("501 5.5.4 Unrecognized parameter")
             return
-        await self.connection.send(wording.SMTP_READY_TLS)
-        await self.connection.start_tls(self.tls)
+        await self.connection.start_tls(self.tls, wording.SMTP_READY_TLS)
         # All that was said in the clear is forgotten (RFC 3207 §4.2).
         self.secure, self.helo = True, ""
         self.end_transaction()
