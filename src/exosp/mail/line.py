@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+from string import ascii_lowercase, ascii_uppercase
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..clouds import Endpoint
@@ -37,6 +38,7 @@ SENSELESS: Faults = (OSError, EOFError, ValueError, LookupError)
 # A judgement that stands though the connection was lost behind it; a challenge or an answer's beginning is none.
 _JUDGES = re.compile(r"\* (?:BYE|NO|BAD|PREAUTH)\b|(?:NO|BAD)\b|-ERR\b|(?!334)\d{3}(?: |\Z)")
 _CHALLENGE = re.compile(r"(334|\+) ([A-Za-z0-9+/]{4,}={0,2})")
+_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)  # str.lower may change a text's length
 _RUN = re.compile(r"[A-Za-z0-9+/=_.~-]{16,}")
 
 
@@ -206,7 +208,7 @@ class Line:
 
     def _hidden(self, text: str) -> str:
         for secret in self._secrets:
-            text = re.sub(re.escape(secret), "<token>", text, flags=re.IGNORECASE)
+            text = _without(text, secret)
         return _RUN.sub(self._hide_run, text) if self._secrets else text
 
     def _hide_run(self, found: re.Match[str]) -> str:
@@ -326,7 +328,19 @@ def _joined(lines: Sequence[str]) -> str:
     return " / ".join(lines[-MOST_DECIDING:])
 
 
+def _without(text: str, secret: str) -> str:
+    """Text with each occurrence of a lower-case secret blotted out, whatever its case. Not a pattern: one of two thousand
+    characters takes longer to compile than a login."""
+    lower, parts, at = text.translate(_LOWER), [], 0
+    while (start := lower.find(secret, at)) >= 0:
+        parts += [text[at:start], "<token>"]
+        at = start + len(secret)
+    return "".join((*parts, text[at:]))
+
+
 def _visible(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(char if char.isprintable() else " " if char == "\t" else "\ufffd" for char in text)
 
 
