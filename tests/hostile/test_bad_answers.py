@@ -69,7 +69,7 @@ def _interactive(protocol: str, examples: int, *, fixed: bool) -> Callable[..., 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_server_out_of_order_gets_a_reading(rogue: Rogue, protocol: str) -> None:
     """Good and bad answers mixed, step by step: a Reading, printable, without the token, with a proof only where it is ok."""
-    _interactive(protocol, 40, fixed=True)(rogue)
+    _interactive(protocol, 25, fixed=True)(rogue)
 
 
 @pytest.mark.slow

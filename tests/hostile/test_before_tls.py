@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import ssl
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hostile.rogue import GOOD, PROTOCOLS, Rogue, Visit, check, has_token
+from exosp.mail import PROBES
+from hostile.rogue import GOOD, PROTOCOLS, TOKEN, USER, Rogue, Visit, check, has_token
 from scripted import DAY, NOW, Authority, Peer
 
 LOCALHOST = "localhost"
@@ -216,7 +218,7 @@ def _clear(slow: bool) -> Callable[..., None]:
 
     @given(answers=st.lists(st.lists(pieces | st.binary(max_size=8), max_size=8).map(b"".join), max_size=6))
     @settings(
-        max_examples=250 if slow else 60, deadline=None, derandomize=not slow, database=None,
+        max_examples=250 if slow else 30, deadline=None, derandomize=not slow, database=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture],
     )  # fmt: skip
     def run(rogue: Rogue, record_property: Callable[[str, object], None], answers: list[bytes]) -> None:
@@ -239,3 +241,18 @@ def _clear(slow: bool) -> Callable[..., None]:
 
 test_nothing_said_in_the_clear_gets_the_token = _clear(slow=False)
 test_nothing_said_in_the_clear_gets_the_token_at_length = pytest.mark.slow(_clear(slow=True))
+
+
+def test_a_resolver_that_is_silent_meets_the_deadline(rogue: Rogue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking up a name counts against the probe's time, and is told apart from a name that does not exist."""
+    asked = threading.Event()
+
+    def silent(*_: object, **__: object) -> None:
+        asked.wait(20)
+        raise OSError
+
+    monkeypatch.setattr("socket.getaddrinfo", silent)
+    reading = PROBES["imap"](rogue.endpoint, USER, TOKEN, ca=rogue.ca, timeout=0.1)
+    asked.set()
+    assert (reading.stage, reading.unreachable) == ("connect", True)
+    assert reading.server == "no host named localhost was found within 0.1 s"

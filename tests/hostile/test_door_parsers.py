@@ -254,7 +254,7 @@ def _nested(depth: int, kind: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("kind", [b"multipart/mixed", b"message/rfc822"])
-@pytest.mark.parametrize("depth", [10, 49, 60, 200, 400, 3000])
+@pytest.mark.parametrize("depth", [10, 60, 400, 1500])
 def test_parts_within_parts_have_a_bottom(kind: bytes, depth: int) -> None:
     """A message nested deeper than Python's stack is told as if its parts were text."""
     _look_at(_tenant_for_messages(), _nested(depth, kind))
@@ -486,7 +486,7 @@ def test_no_client_costs_a_door_16_mib(what: str, record_property) -> None:
 
 
 @given(body=st.lists(st.sampled_from([b".", b"..", b"\r\n", b"\r", b"\n", b"x", b".\r", b"\r\n.", b".\n", b"\r\n..\r\n"]), max_size=14).map(b"".join), cuts=st.lists(st.integers(0, 60), max_size=6))  # fmt: skip
-@examples(300)
+@examples(150)
 def test_dots_are_taken_out_as_rfc_5321_says(body: bytes, cuts: list[int]) -> None:
     """However dots and line ends fall and are cut: the same message as by reading whole lines, and nothing of what follows."""
     wire = body + b"\r\n.\r\n" + b"QUIT\r\n"

@@ -19,6 +19,7 @@ _FIELDS = re.compile(r"HEADER\.FIELDS(\.NOT)? \(([^()]*)\)", re.IGNORECASE)
 
 
 _DEEPEST = 50  # parts within parts
+_MOST_PARTED = 200  # parts that hold parts, or say so
 
 
 class View:
@@ -29,12 +30,10 @@ class View:
 
     @cached_property
     def parsed(self) -> Message:
-        """Parts within parts beyond what any mail holds are left as text: Python's own stack is not deeper."""
-        try:
+        """Parts within parts beyond what any mail holds are left as text: the parser's time and stack grow with them."""
+        written = self.raw.lower()
+        if written.count(b"multipart/") + written.count(b"message/rfc822") <= _MOST_PARTED:
             whole = email.message_from_bytes(self.raw, policy=email.policy.compat32)
-        except RecursionError:
-            pass
-        else:
             if _depth(whole) <= _DEEPEST:
                 return whole
         return email.parser.BytesHeaderParser(policy=email.policy.compat32).parsebytes(self.raw)

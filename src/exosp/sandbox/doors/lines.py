@@ -133,6 +133,8 @@ class Connection:
         await self.write(b"".join((line.encode() if isinstance(line, str) else line) + b"\r\n" for line in lines))
 
     async def write(self, data: bytes) -> None:
+        if self._writer.transport.is_closing():
+            raise HungUp
         try:
             self._writer.write(data)
             async with asyncio.timeout(self._limits.idle):
@@ -141,6 +143,8 @@ class Connection:
             raise HungUp from None
         except (OSError, ssl.SSLError):
             raise HungUp from None
+        # Commands sent ahead by the thousand must not keep the loop from others, nor from news that the peer has gone.
+        await asyncio.sleep(0)
 
     async def start_tls(self, context: ssl.SSLContext, ready: str) -> None:
         """Say ``ready`` and go on under TLS. What came in the clear behind the command is dropped, wherever it waits, and
