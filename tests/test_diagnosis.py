@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from exosp.diagnosis import ROWS, Diagnosis, ProbeFacts, diagnose, find, proves_closed
+from exosp.diagnosis import ROWS, ProbeFacts, diagnose, find, proves_closed
 from exosp.snapshot import EXCHANGE_ONLINE, AppId, ApplicationObjectId, ClaimedObjectId, PrincipalObjectId
 
 NOW = datetime(2026, 2, 2, 10, 0, tzinfo=UTC)
@@ -221,8 +221,8 @@ def test_ids_are_compared_whatever_their_case():
     [
         (replace(IMAP_OPEN, switched_on=False), "IMAP is off", "-ImapEnabled $true"),
         (replace(POP, switched_on=False), "POP is off", "-PopEnabled $true"),
-        (replace(SMTP, smtp_auth_disabled_mailbox=True), "SMTP AUTH is off for the mailbox", "-SmtpClientAuthenticationDisabled $false"),
-        (replace(SMTP, server=OFF_MAILBOX, smtp_auth_disabled_mailbox=True), "SMTP AUTH is off for the mailbox", "support@contoso.com"),
+        (replace(SMTP, smtp_auth_disabled_mailbox=True), "SMTP AUTH is off for support@contoso.com itself", "-SmtpClientAuthenticationDisabled $false"),
+        (replace(SMTP, server=OFF_MAILBOX, smtp_auth_disabled_mailbox=True), "SMTP AUTH is off for support@contoso.com itself", "support@contoso.com"),
         (replace(SMTP, server=OFF_TENANT, smtp_auth_disabled_mailbox=None), "SMTP AUTH is off for the tenant", "-SmtpClientAuthenticationDisabled $false"),
         (replace(IMAP_OPEN, granted=False), "no FullAccess on support@contoso.com", f"-User {PRINCIPAL} -AccessRights FullAccess -AutoMapping $false"),
         (replace(SMTP, granted=False), "no FullAccess", "Add-MailboxPermission"),
@@ -239,7 +239,7 @@ def test_a_closed_mailbox_is_explained_by_switch_permission_or_name(facts, cause
 
 
 def test_it_goes_from_the_outside_in():
-    """With everything wrong at once, mending the named cause each time leads through token, entry, switch, permission."""
+    """With everything wrong at once, mending the named cause each time leads through token, entry, permission, switch."""
     facts = replace(
         SMTP, claims=CLAIMS | {"aud": "https://graph.microsoft.com", "roles": []}, entry_object_id=None, granted=False,
         smtp_auth_disabled_mailbox=True, plan_empty=False,
@@ -249,8 +249,8 @@ def test_it_goes_from_the_outside_in():
         {"claims": CLAIMS | {"roles": []}},
         {"claims": CLAIMS},
         {"entry_object_id": PRINCIPAL},
-        {"smtp_auth_disabled_mailbox": False},
         {"granted": True},
+        {"smtp_auth_disabled_mailbox": False},
         {"plan_empty": True},
     ):
         order.append(diagnose(facts).cause.split(" ")[0:3])
@@ -259,8 +259,8 @@ def test_it_goes_from_the_outside_in():
         "the token's audience",
         "the token's roles",
         "Exchange has no",
-        "SMTP AUTH is",
         "the application has",
+        "SMTP AUTH is",
         "the tenant is",
     ]
     assert diagnose(facts).too_early
@@ -347,7 +347,8 @@ def test_unknown_words_are_called_unknown():
 
 def test_a_login_that_works_needs_no_fix():
     """Nothing to explain, nothing to mend."""
-    assert diagnose(replace(RIGHT, ok=True)) == Diagnosis("the login works", "")
+    found = diagnose(replace(RIGHT, ok=True))
+    assert (found.cause, found.fix, found.key) == ("the login works", "", "")
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,12 @@ class Cloud:
         """No real cloud lives on loopback."""
         return all(_is_loopback(host) for host in self.hosts())
 
+    @property
+    def apart(self) -> float:
+        """Seconds to leave between two tries of a login that may only be too early: a failing one prolongs what Exchange
+        caches (application-rbac article). No such cache stands before a service on this machine's own loopback."""
+        return 2.0 if self.emulated else 300.0
+
     def hosts(self) -> tuple[str, ...]:
         web = tuple(urlsplit(address).hostname or "" for address in (self.login, self.graph, self.admin_api))
         return (*web, self.imap.host, self.pop.host, self.smtp.host)

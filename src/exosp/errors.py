@@ -22,6 +22,7 @@ No secret or token may stand in any of them.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 
 class Error(Exception):
@@ -85,6 +86,7 @@ class CloudError(Error):
         self.status = status
         self.code = code
         self.request_id = request_id
+        self.at: datetime | None = None  # the service's own time at its answer, where it is known
 
 
 class Forbidden(CloudError):

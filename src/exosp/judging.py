@@ -1,107 +1,241 @@
 """What one login means: its reading held against what was read of the tenant. It logs in through a port and writes
 nothing; the decision itself is ``diagnosis``'s."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
-from .diagnosis import Diagnosis, ProbeFacts, diagnose, proves_closed
-from .errors import Error
+from .diagnosis import Diagnosis, ProbeFacts, Since, TokenFacts, diagnose, proves_closed, refused
+from .errors import CloudError, Error, Missing, NotHere, Throttled, Unreachable
+from .journal import History, last_set
 from .plan import Plan
 from .playbook import Playbook
-from .probes import Logins, Probe, Proof, Reading, Token
-from .snapshot import Mailbox, Snapshot
-from .steps.grants import trustee_forms
+from .probes import Logins, Probe, Proof, ProofKind, Reading, Token
+from .snapshot import Address, Mailbox, MailboxPermission, NoMailbox, Snapshot
+from .steps.application import ROLE_OF
+from .steps.grants import WHY_NOT, trustee_forms
+
+_OWN = "nt authority\\"  # every mailbox's own entries, and the service's
+
+
+@dataclass(frozen=True)
+class Known:
+    """All that a login is judged by. ``ids``: what other ids that stand in Exchange belong to, in lower case;
+    ``strangers``: the mailboxes that must be refused, as they were read."""
+
+    want: Playbook
+    seen: Snapshot
+    plan: Plan
+    audience: str
+    history: History = field(default_factory=History)
+    ids: Mapping[str, str] = field(default_factory=dict)
+    strangers: Mapping[Address, Mailbox | NoMailbox] = field(default_factory=dict)
+
+    def since(self, probe: Probe) -> Since:
+        """When what this login needs was last set: by the journals here; else not before the application was made."""
+        mailbox = self.seen.mailboxes.get(probe.mailbox)
+        known = mailbox.id if isinstance(mailbox, Mailbox) else None
+        last = last_set(self.history, self.seen, known, probe.protocol)
+        if last is not None:
+            return Since(at=last[0], who=f"run {last[1]}")
+        made = self.seen.application.created if self.seen.application else None
+        return Since(not_before=made, who="the application was made then") if made else Since()
+
+    def consented(self, probe: Probe) -> tuple[bool | None, Since]:
+        """Whether the role that this login needs is assigned, and since when."""
+        resource = self.seen.resource
+        role = resource.roles.get(ROLE_OF[probe.protocol]) if resource else None
+        if resource is None or role is None:
+            return None, Since()
+        for row in self.seen.assignments:
+            if row.resource == resource.object_id and row.role == role:
+                return True, Since(at=row.created)
+        return False, Since()
+
+
+# Without a token
+
+
+def no_token(known: Known, probe: Probe, way: Reading, fault: CloudError) -> Proof:
+    """What keeps a login from being tried: the way to its server, which lies further out, or the token."""
+    found = token_refused(known, fault)
+    if probe.expect == "refuse":
+        cause = "not tried without a token: that proves nothing about this mailbox"
+        return Proof(probe, "token", False, None, "", cause, "mend the token first")
+    if not way.ok:
+        facts = _facts(known, probe, way, None, None)
+        return _failed(probe, way.stage, way.server, diagnose(facts))
+    proof: ProofKind | None = "not-provable-here" if found.key == "credential-elsewhere" else None
+    return _failed(probe, "token", "", found, proof)
+
+
+def token_refused(known: Known, fault: CloudError) -> Diagnosis:
+    """Why there is no token."""
+    seen = known.seen
+    resource = seen.resource.object_id if seen.resource else None
+    return refused(
+        TokenFacts(
+            code=fault.code,
+            what=fault.what,
+            hint=fault.hint,
+            now=fault.at or datetime.now(UTC),
+            credential=seen.credential,
+            secrets=seen.application.secrets if seen.application else (),
+            missing=isinstance(fault, Missing) and not fault.code,
+            elsewhere=isinstance(fault, NotHere),
+            unreachable=isinstance(fault, Unreachable | Throttled),
+            enabled=seen.principal.enabled if seen.principal else None,
+            roles=any(row.resource == resource for row in seen.assignments) if resource else None,
+            made=seen.application is not None,
+            made_at=seen.application.created if seen.application else None,
+        )
+    )
+
+
+# With one
 
 
 @dataclass(frozen=True)
 class Judge:
     """``let_in``: at least one login that must succeed has, so a refusal proves something."""
 
-    want: Playbook
-    seen: Snapshot
-    plan: Plan
+    known: Known
     token: Token
-    audience: str
     let_in: bool
 
     def judge(self, probe: Probe, logins: Logins) -> Proof:
         """One login, and what it means."""
-        mailbox = self.seen.mailboxes.get(probe.mailbox)
-        sender = mailbox.address if isinstance(mailbox, Mailbox) else probe.mailbox
         try:
-            reading = logins.login(probe.protocol, probe.user, sender, self.token)
+            reading = logins.login(probe.protocol, probe.user, probe.sender or probe.mailbox, self.token)
         except Error as fault:
-            return Proof(probe, "connect", False, None, "", fault.what, fault.hint)
+            return Proof(probe, "connect", False, None, "", fault.what, fault.hint, "unknown")
         if probe.expect == "refuse":
             return self._refusal(probe, reading)
+        return self.proof(probe, reading)
+
+    def proof(self, probe: Probe, reading: Reading, send_as: bool | None = None) -> Proof:
+        """What a reading of a login that must succeed means. ``send_as``: a right to send as the probe's sender stands."""
+        facts = _facts(self.known, probe, reading, self.token, send_as)
+        found = diagnose(facts)
         if reading.ok:
-            proof: Literal["opened", "accepted"] = "accepted" if probe.protocol == "smtp" else "opened"
-            return Proof(probe, reading.stage, True, proof, reading.server)
-        found = self._why(probe, reading)
-        return Proof(
-            probe,
-            reading.stage,
-            False,
-            "too-early" if found.too_early else None,
-            reading.server,
-            found.cause,
-            found.fix,
-        )
+            proof: ProofKind = "accepted" if probe.protocol == "smtp" else "opened"
+            return Proof(probe, reading.stage, True, proof, reading.server, evidence=found.evidence)
+        return _failed(probe, reading.stage, reading.server, found, "too-early" if found.too_early else None)
 
     def _refusal(self, probe: Probe, reading: Reading) -> Proof:
+        server, stage = reading.server, reading.stage
         if reading.ok:
             cause = "a mailbox that must be closed to the application is open to it"
             fix = f"Get-MailboxPermission -Identity {probe.mailbox} shows who granted what; remove what is too much"
-            return Proof(probe, reading.stage, False, None, reading.server, cause, fix)
-        if reading.unreachable or not proves_closed(probe.protocol, reading.stage, reading.server):
+            return Proof(probe, stage, False, None, server, cause, fix, "open-to-it")
+        stranger = self.known.strangers.get(probe.mailbox)
+        if isinstance(stranger, NoMailbox):
+            cause = f"refused, but {WHY_NOT[stranger.reason][0]}: that proves nothing"
+            return Proof(probe, stage, False, None, server, cause, "name a mailbox that there is", "no-mailbox")
+        if reading.unreachable or not proves_closed(probe.protocol, stage, server):
             cause = "no login, but the answer does not speak of access to the mailbox: it proves nothing"
-            return Proof(probe, reading.stage, False, None, reading.server, cause, "look at the answer, then try again")
+            return Proof(probe, stage, False, None, server, cause, "look at the answer, then try again", "unknown")
         if not self.let_in:
             cause = "refused, but the application is let in nowhere: that proves nothing about this mailbox"
-            return Proof(probe, reading.stage, False, None, reading.server, cause, "mend the logins above first")
-        return Proof(probe, reading.stage, True, "refused", reading.server)
+            return Proof(probe, stage, False, None, server, cause, "mend the logins above first", "unknown")
+        return Proof(probe, stage, True, "refused", server)
 
-    def _why(self, probe: Probe, reading: Reading) -> Diagnosis:
-        seen = self.seen
-        mailbox = seen.mailboxes.get(probe.mailbox)
-        known = mailbox if isinstance(mailbox, Mailbox) else None
-        access = seen.client_access.get(known.id) if known else None
-        ours = trustee_forms(seen)
-        granted = known is not None and any(
-            row.mailbox == known.id and row.user in ours and not row.deny for row in seen.permissions
-        )
-        switched: bool | None = None
-        if access is not None and probe.protocol != "smtp":
-            switched = access.imap if probe.protocol == "imap" else access.pop
-        mine = seen.principal.object_id.lower() if seen.principal else ""
-        held = sorted((entry.object_id for entry in seen.entries), key=lambda id_: id_.lower() != mine)
-        return diagnose(
-            ProbeFacts(
-                protocol=probe.protocol,
-                stage=reading.stage,
-                ok=reading.ok,
-                server=reading.server,
-                claims=self.token.claims,
-                now=self.token.obtained,
-                audience=self.audience,
-                entry_object_id=held[0] if held else None,
-                principal_object_id=seen.principal.object_id if seen.principal else None,
-                application_object_id=seen.application.object_id if seen.application else None,
-                granted=granted,
-                switched_on=switched,
-                smtp_auth_disabled_mailbox=access.smtp_auth_disabled if access else None,
-                smtp_auth_disabled_tenant=seen.transport.smtp_auth_disabled if seen.transport else None,
-                upn=known.upn if known else None,
-                address=known.address if known else probe.mailbox,
-                plan_empty=not self._unsettled(known),
-                app_id=seen.application.app_id if seen.application else None,
-                login=probe.user,
-            )
-        )
 
-    def _unsettled(self, mailbox: Mailbox | None) -> bool:
-        """Whether the plan still has something for the application as a whole, or for this mailbox."""
-        own = ("grants", "protocols")
-        address = mailbox.address if mailbox else ""
-        open_ = [(c.step, c.target) for c in self.plan.changes] + [(r.step, r.target) for r in self.plan.refused]
-        return any(step not in own or target == address for step, target in open_)
+def _failed(probe: Probe, stage: str, server: str, found: Diagnosis, proof: ProofKind | None = None) -> Proof:
+    if proof is None and found.too_early:
+        proof = "too-early"
+    return Proof(
+        probe, stage, False, proof, server, found.cause, found.fix, found.key, found.depth, found.evidence, found.row,
+        found.age,
+    )  # fmt: skip
+
+
+def _facts(known: Known, probe: Probe, reading: Reading, token: Token | None, send_as: bool | None) -> ProbeFacts:
+    seen = known.seen
+    mailbox = seen.mailboxes.get(probe.mailbox)
+    box = mailbox if isinstance(mailbox, Mailbox) else None
+    access = seen.client_access.get(box.id) if box else None
+    rows = [row for row in seen.permissions if box is not None and row.mailbox == box.id]
+    delegated = known.want.delegated
+    ours = person_forms(seen, token) if delegated else trustee_forms(seen)
+    mine = [row for row in rows if row.user in ours]
+    granted: bool | None = any(_full(row) and not row.deny for row in mine)
+    if box is None or not (delegated or seen.entries):  # without an entry nothing can be granted
+        granted = None
+    elif delegated and box.id.lower() in ours:
+        granted = True  # one's own
+    switched: bool | None = None
+    if access is not None and probe.protocol != "smtp":
+        switched = access.imap if probe.protocol == "imap" else access.pop
+    right = seen.principal.object_id.lower() if seen.principal else ""
+    held = sorted((entry.object_id for entry in seen.entries), key=lambda id_: id_.lower() != right)
+    consented, consent_since = known.consented(probe)
+    return ProbeFacts(
+        protocol=probe.protocol,
+        stage=reading.stage,
+        ok=reading.ok,
+        server=reading.server,
+        claims=token.claims if token else None,
+        now=token.obtained if token else None,
+        audience=known.audience,
+        entry_object_id=held[0] if held else None,
+        principal_object_id=seen.principal.object_id if seen.principal else None,
+        application_object_id=seen.application.object_id if seen.application else None,
+        granted=granted,
+        switched_on=switched,
+        smtp_auth_disabled_mailbox=access.smtp_auth_disabled if access else None,
+        smtp_auth_disabled_tenant=seen.transport.smtp_auth_disabled if seen.transport else None,
+        upn=box.upn if box else None,
+        address=box.address if box else probe.mailbox,
+        plan_empty=not _unsettled(known.plan, box),
+        app_id=seen.application.app_id if seen.application else None,
+        login=probe.user,
+        tenant_id=seen.tenant_id,
+        token_length=len(token.reveal()) if token else 0,
+        ids=known.ids,
+        consented=consented,
+        denied=any(row.deny for row in mine),
+        rights=frozenset(right for row in mine if not row.deny for right in row.rights if not _full(row)),
+        holders=tuple(known.ids.get(row.user, row.user) for row in holders(rows, ours)),
+        no_mailbox=_why_none(mailbox),
+        sender=probe.sender,
+        send_as=send_as,
+        since=known.since(probe),
+        consent_since=consent_since,
+        access=known.want.access,
+    )
+
+
+def person_forms(seen: Snapshot, token: Token | None) -> frozenset[str]:
+    """Every text by which a permission row may name the person whose token it is, lower case."""
+    claims = token.claims if token else {}
+    forms = {str(claims[name]).lower() for name in ("oid", "upn", "unique_name") if claims.get(name)}
+    for box in seen.mailboxes.values():
+        if isinstance(box, Mailbox) and box.id.lower() in forms:
+            forms |= box.forms | box.addresses
+    return frozenset(forms)
+
+
+def holders(rows: list[MailboxPermission], ours: frozenset[str]) -> list[MailboxPermission]:
+    """Who else has FullAccess."""
+    return [
+        row for row in rows if _full(row) and not row.deny and row.user not in ours and not row.user.startswith(_OWN)
+    ]
+
+
+def _full(row: MailboxPermission) -> bool:
+    return "fullaccess" in {right.lower() for right in row.rights}
+
+
+def _why_none(mailbox: Mailbox | NoMailbox | None) -> str:
+    if not isinstance(mailbox, NoMailbox):
+        return ""
+    return WHY_NOT[mailbox.reason][0] + (f" ({mailbox.detail})" if mailbox.detail else "")
+
+
+def _unsettled(plan: Plan, mailbox: Mailbox | None) -> bool:
+    """Whether the plan still has something for the application as a whole, or for this mailbox."""
+    own = ("grants", "protocols")
+    address = mailbox.address if mailbox else ""
+    open_ = [(c.step, c.target) for c in plan.changes] + [(r.step, r.target) for r in plan.refused]
+    return any(step not in own or target == address for step, target in open_)

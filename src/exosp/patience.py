@@ -158,13 +158,41 @@ class Patience:
                 hint="replication has no promised time: run the same command again later, it goes on from here",
             ) from fault
 
-    def propagation(self, call: Callable[[], T], *, wait: float, until: Callable[[T], bool], why: str) -> T:
-        """Call with growing pauses for at most ``wait`` seconds; the last answer either way. The pauses grow fast since
-        failing logins may keep Exchange's cache alive (RBAC for Applications article)."""
+    def propagation(
+        self, call: Callable[[], T], *, wait: float, until: Callable[[T], bool], why: str, first: float = 2.0
+    ) -> T:
+        """Call with growing pauses for at most ``wait`` seconds; the last answer either way. No pause is shorter than
+        ``first``, and they grow fast, since failing logins may keep Exchange's cache alive (RBAC for Applications
+        article). What is left of the wait is one last pause, if it is long enough."""
         ends = self.clock.now() + wait
+        growing = wait_exponential(multiplier=first, max=max(600.0, 6 * first))
+
+        def pause(state: RetryCallState) -> float:
+            left = ends - self.clock.now()
+            return min(float(growing(state)), left) if left >= first else float(growing(state))
+
         retrying = Retrying(
             retry=retry_if_result(lambda answer: not until(answer)),
-            wait=wait_exponential(multiplier=2, max=600),
+            wait=pause,
+            stop=lambda state: ends - self.clock.now() < first,
+            sleep=self.clock.sleep,
+            before_sleep=self._before_sleep(why),
+            retry_error_callback=_last,
+        )
+        return retrying(call)
+
+    def pause(self, seconds: float, why: str) -> None:
+        """Let so much time pass, and say why."""
+        self._tell(why, seconds)
+        self.clock.sleep(seconds)
+
+    def arrival(self, call: Callable[[], T], *, until: Callable[[T], bool], within: float, why: str) -> T:
+        """Call with pauses that grow to ten seconds, for at most ``within`` seconds; the last answer either way. For what
+        costs the service nothing to be asked."""
+        ends = self.clock.now() + within
+        retrying = Retrying(
+            retry=retry_if_result(lambda answer: not until(answer)),
+            wait=wait_exponential(multiplier=0.5, max=10),
             stop=lambda state: self.clock.now() + state.upcoming_sleep > ends,
             sleep=self.clock.sleep,
             before_sleep=self._before_sleep(why),

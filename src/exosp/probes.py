@@ -107,7 +107,7 @@ class Probe:
     protocol: snapshot.Protocol
     expect: Expect
     user: str
-    sender: Address = Address("")
+    sender: str = ""
 
 
 ProofKind = Literal["opened", "accepted", "delivered", "refused", "too-early", "not-provable-here"]

@@ -59,6 +59,7 @@ class Application:
     audience: str  # signInAudience
     required: tuple[RequiredResource, ...] = ()
     secrets: tuple[Secret, ...] = ()
+    created: datetime | None = field(default=None, compare=False)  # for how old a grant can be at most
 
 
 @dataclass(frozen=True)
@@ -101,18 +102,21 @@ class RoleAssignment:
     principal: PrincipalObjectId
     resource: PrincipalObjectId
     role: RoleId
+    created: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
 class SavedCredential:
     """What the playbook's ``save_to`` holds. ``works``: a token was issued for it just now;
     ``foreign``: it holds another application's credential and must not be written over. ``key_id``: whose secret it
-    says that it holds. ``blocked``: it is refused whatever the secret, and what to do about that."""
+    says that it holds. ``blocked``: it is refused whatever the secret, and what to do about that. ``is_id``: its secret has
+    the form of an ID, which no secret's value has."""
 
     state: Literal["absent", "works", "refused", "foreign"]
     why: str = ""
     key_id: KeyId | None = None
     blocked: str = ""
+    is_id: bool = False
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,7 @@ class EnvFile:
             return SavedCredential("absent")
         if app_id is None or held.client_id.lower() != app_id.lower():
             return SavedCredential("foreign", f"it holds the credential of another application, {held.client_id}")
+        key = KeyId(held.key_id) if held.key_id else None
         try:
             self._issue(held.tenant_id, held.client_id, held.reveal())
         except (Throttled, Unreachable):
@@ -95,8 +96,9 @@ class EnvFile:
             if more:
                 return SavedCredential("foreign", f"its secret is refused, and it holds more than that: {more}")
             blocked = refusal.hint if refusal.code in BLOCKED else ""
-            return SavedCredential("refused", refusal.what.replace(held.reveal(), "…"), blocked=blocked)
-        return SavedCredential("works", key_id=KeyId(held.key_id) if held.key_id else None)
+            is_id = _CLIENT.fullmatch(held.reveal()) is not None
+            return SavedCredential("refused", refusal.what.replace(held.reveal(), "…"), key, blocked, is_id)
+        return SavedCredential("works", key_id=key)
 
     def load(self) -> Credential | None:
         """What is saved, None where nothing is. Raises UsageError where it cannot be used."""

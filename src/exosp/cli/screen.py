@@ -87,6 +87,10 @@ class Screen:
         if not self.quiet:
             self._print(text, sys.stderr)
 
+    def call(self, text: str) -> None:
+        """To stderr, whatever --quiet: what a person has to do now."""
+        self._print(text, sys.stderr)
+
     def document(self, content: dict[str, Any], *, one_line: bool = False) -> None:
         """The one JSON document, below what every document begins with. ``one_line`` for a command that goes on: who
         reads it has no end of file to wait for."""
@@ -121,14 +125,18 @@ class Screen:
             yield
             return
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
         from rich.table import Column
 
         # What a service says is never markup, and never wraps.
         saying = TextColumn(
             "{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")
         )
-        count = () if total is None else (TextColumn("{task.completed}/{task.total}"), BarColumn(bar_width=20))
+        count = (
+            ()
+            if total is None
+            else (TextColumn("{task.completed}/{task.total}"), BarColumn(bar_width=20), TimeRemainingColumn())
+        )
         console = Console(stderr=True, no_color=not self._color, highlight=False, markup=False)
         # Not redirected: what is printed meanwhile belongs to stdout, which may be a file.
         self._progress = Progress(
@@ -142,6 +150,22 @@ class Screen:
         finally:
             moving, self._progress = self._progress, None
             moving.stop()
+
+    @contextmanager
+    def counting(self, text: str, total: int) -> Iterator[None]:
+        """Within ``progress``: a line of its own that counts and says how long the rest will take."""
+        outer, task = self._progress, self._task
+        if outer is None:
+            yield
+            return
+        outer.stop()
+        self._progress = None
+        try:
+            with self.progress(text, total):
+                yield
+        finally:
+            self._progress, self._task = outer, task
+            outer.start()
 
     def working(self, text: str, done: int = 0) -> None:
         """What the moving line says; ``done`` more of the total are done."""

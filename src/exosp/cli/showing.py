@@ -74,7 +74,7 @@ def _show(screen: Screen, path: Path, running: Running) -> bool:
         with screen.progress("logging in"):
             verdict = prove(
                 want, tenant, session, patience, audience=session.cloud.exchange_resource,
-                wait=WAIT, negative=[REFUSED], tell=proofs(screen, longest),
+                wait=WAIT, negative=[REFUSED], apart=session.cloud.apart, tell=proofs(screen, longest),
             )  # fmt: skip
         screen.tell("")
         if screen.json:

@@ -51,6 +51,14 @@ def closed(given: Sequence[str], want: playbook.Playbook) -> list[Address]:
     return found
 
 
+def recipient(given: str) -> Address:
+    """Where the command line says that messages go. Raises UsageError."""
+    try:
+        return Address(rules.address(given))
+    except rules.Refused as fault:
+        raise UsageError(f"{given!r} {fault.what}", where="--send-to", hint=fault.hint) from None
+
+
 class Session:
     """Everything one command needs, opened and closed together. ``tokens`` counts the application's own token requests
     and ours."""

@@ -60,12 +60,13 @@ READ_TIMEOUT = 60.0  # seconds
 
 _APPLICATION = (
     "id", "appId", "displayName", "uniqueName", "signInAudience", "requiredResourceAccess", "passwordCredentials",
+    "createdDateTime",
 )  # fmt: skip
 _DELETED = (*_APPLICATION, "deletedDateTime")
 _LARGEST_PAGE = 999  # learn.microsoft.com/graph/api/directory-deleteditems-list
 _PRINCIPAL = ("id", "appId", "displayName", "tags", "accountEnabled")
 _RESOURCE = ("id", "appId", "appRoles")
-_ASSIGNMENT = ("id", "principalId", "resourceId", "appRoleId")
+_ASSIGNMENT = ("id", "principalId", "resourceId", "appRoleId", "createdDateTime")
 
 
 @dataclass(frozen=True)
@@ -187,6 +188,11 @@ class Graph:
             or (app_id and row.application.app_id.lower() == app_id.lower())
         )
         return tuple(sorted(mine, key=lambda row: row.deleted.timestamp() if row.deleted else 0.0, reverse=True))
+
+    def principal_by_object_id(self, object_id: str) -> EnterpriseApplication | None:
+        """Whoever's it is: an ID that stands where another one should, and is to be named."""
+        found = self._one(self._client.service_principals.by_service_principal_id(object_id), _PRINCIPAL)
+        return None if found is None else _read(found, records.principal)
 
     def principal(self, app_id: AppId) -> EnterpriseApplication | None:
         found = self._one(self._client.service_principals_with_app_id(_quoted(app_id)), _PRINCIPAL)

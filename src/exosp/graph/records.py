@@ -22,6 +22,10 @@ from ..snapshot import (
 )
 
 
+def _when(text: Any) -> datetime | None:
+    return datetime.fromisoformat(text) if isinstance(text, str) and text else None
+
+
 def text(body: dict[str, Any], name: str) -> str:
     value = body[name]
     if not isinstance(value, str) or not value:
@@ -44,6 +48,7 @@ def application(body: dict[str, Any]) -> Application:
             for entry in body.get("requiredResourceAccess") or ()
         ),
         secrets=tuple(secret(entry) for entry in body.get("passwordCredentials") or ()),
+        created=_when(body.get("createdDateTime")),
     )
 
 
@@ -87,4 +92,5 @@ def assignment(body: dict[str, Any]) -> RoleAssignment:
         principal=PrincipalObjectId(text(body, "principalId")),
         resource=PrincipalObjectId(text(body, "resourceId")),
         role=RoleId(text(body, "appRoleId")),
+        created=_when(body.get("createdDateTime")),
     )

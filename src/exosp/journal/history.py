@@ -8,6 +8,7 @@ import re
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -37,6 +38,7 @@ class Item:
     before: Any
     outcome: Outcome | None
     detail: str = ""
+    at: datetime | None = None  # when it was answered, else when it was set out on
 
     @property
     def took_place(self) -> bool:
@@ -164,12 +166,16 @@ def _run(path: Path) -> Run | None:
             elif "intent" in line:
                 for index, held in enumerate(line["items"]):
                     key = (int(line["intent"]), index)
-                    items[key] = Item(*key, str(held["step"]), _sound(held["write"]), held["before"], None)
+                    items[key] = Item(
+                        *key, str(held["step"]), _sound(held["write"]), held["before"], None, at=_when(line)
+                    )
             elif "result" in line:
                 for index, outcome, detail in line["answers"]:
                     old = items[int(line["result"]), index]
                     if outcome in _OUTCOMES:
-                        items[old.number, index] = replace(old, outcome=outcome, detail=str(detail))
+                        items[old.number, index] = replace(
+                            old, outcome=outcome, detail=str(detail), at=_when(line) or old.at
+                        )
             elif "paid" in line:
                 paid = True
             elif "end" in line:
@@ -179,6 +185,14 @@ def _run(path: Path) -> Run | None:
     if not head:
         return None
     return Run(path.stem, str(head.get("command", "")), path, tuple(items.values()), ended, tuple(owes), paid)
+
+
+def _when(line: dict[str, Any]) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(str(line.get("at", "")))
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
 
 
 _TEXTS = {

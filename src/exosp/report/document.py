@@ -76,6 +76,8 @@ def verify(verdict: Verdict) -> dict[str, Any]:
             "expires": verdict.expires.isoformat() if verdict.expires else None,
             "faults": list(verdict.token_faults),
         },
+        "causes": [{"key": c.key, "cause": c.cause, "fix": c.fix, "logins": c.logins} for c in verdict.causes],
+        **({"sample": dict(zip(("probed", "of", "seed"), verdict.sample, strict=True))} if verdict.sample else {}),
         "probes": [_proof(proof) for proof in verdict.proofs],
     }
 
@@ -92,4 +94,10 @@ def _proof(proof: Proof) -> dict[str, Any]:
         "server": proof.server,
         "cause": proof.cause,
         "fix": proof.fix,
+        "key": proof.key,
+        "row": proof.row,
+        "evidence": list(proof.evidence),
+        "age": None if proof.age is None else round(proof.age),
+        **({"message_id": proof.message_id} if proof.message_id else {}),
+        **({"subjects": list(proof.subjects)} if proof.subjects else {}),
     }

@@ -165,11 +165,17 @@ def applied(result: Result) -> str:
 # The proof
 
 
+_CAME = {
+    "opened": "opened", "accepted": "accepted", "delivered": "delivered", "refused": "refused", "too-early": "too early",
+    "not-provable-here": "not provable here",
+}  # fmt: skip
+
+
 def proof(found: Proof, width: int = WIDTH, longest: int = 0, *, explained: bool = False) -> str:
     """One line a login, with the server's own words; the cause and the fix below where it is not as it must be, unless
     they are ``explained`` further up. ``longest`` is the length of the longest address beside it."""
     probe = found.probe
-    came = {"opened": "opened", "accepted": "accepted", "refused": "refused", "too-early": "too early"}.get(
+    came = _CAME.get(
         found.proof or "", f"failed at {found.stage}" if probe.expect == "accept" else f"not refused at {found.stage}"
     )
     line = f"  {'ok' if found.ok else 'NO'}  {plain(probe.mailbox):{longest}}  {probe.protocol:4}  {came:9}"
@@ -181,6 +187,9 @@ def proof(found: Proof, width: int = WIDTH, longest: int = 0, *, explained: bool
         lines.append(wrapped(f"the login's user name is {probe.user}", width, 6))
     if found.ok and probe.expect == "refuse":
         lines.append(wrapped("As it must be: this mailbox is not the application's to open.", width, 6))
+    if found.message_id:
+        lines.append(wrapped(f"sent as {found.message_id}", width, 6))
+    lines += [_marked("      - ", subject, width) for subject in found.subjects]
     if explained:
         lines.append("      as above")
     else:
@@ -204,11 +213,39 @@ def verdict(found: Verdict, width: int = WIDTH) -> str:
         said.append(
             "The application's token is right in audience and roles, and its oid is the ObjectId Exchange holds."
         )
+    said += _limits(found)
+    return "\n".join([*lines, wrapped(" ".join(said), width), *_causes(found, width)])
+
+
+def _limits(found: Verdict) -> Iterator[str]:
+    """What the logins do not prove."""
+    if found.sample is not None:
+        probed, of, seed = found.sample
+        yield f"{probed} of {of} mailboxes were probed (--seed {seed}); of the other {of - probed} nothing is proven."
     if any(p.proof == "too-early" for p in found.proofs):
-        said.append("Everything is set right, and Exchange does not honour it yet: that can take up to two hours.")
-    if any(p.proof == "accepted" for p in found.proofs):
-        said.append("SMTP accepted the sender; no message was sent, so delivery is not proven.")
-    return "\n".join([*lines, wrapped(" ".join(said), width)])
+        yield "Everything is set right, and Exchange does not honour it yet: that can take up to two hours."
+    if any(p.proof == "not-provable-here" for p in found.proofs):
+        yield "The application's credential cannot be used here, so from here nothing is proven."
+    accepted = [p for p in found.proofs if p.proof == "accepted"]
+    if any(not p.message_id for p in accepted):
+        yield "SMTP accepted the sender; no message was sent, so delivery is not proven."
+    elif accepted:
+        yield "The messages were taken; their mailbox is not one that IMAP opens here, so arrival is not proven."
+
+
+def _causes(found: Verdict, width: int) -> Iterator[str]:
+    """Where several things are wrong: in which order to mend them."""
+    if len(found.causes) < 2:
+        return
+    yield ""
+    yield "From the outside in; what lies further in may only follow from it:"
+    for number, cause in enumerate(found.causes, 1):
+        yield _marked(f"  {number}. ", f"{cause.cause} ({_count(cause.logins, 'login')})", width)
+
+
+def sampled(sample: tuple[int, int, int], width: int = WIDTH) -> str:
+    probed, of, seed = sample
+    return wrapped(f"{probed} of {of} mailboxes are probed, chosen by chance; --seed {seed} repeats the choice.", width)
 
 
 def consent(link: str) -> str:

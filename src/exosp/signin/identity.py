@@ -367,4 +367,6 @@ def _why(fault: BaseException, wire: _Wire, asked: str) -> CloudError:
             asked=asked,
             hint=lost.hint,
         )
-    return refused(refusal, host, asked)
+    error = refused(refusal, host, asked)
+    error.at = wire.date
+    return error
