@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from broken import ROOT
 from chain import CLIENT, KINDER
+from harm import HARM
+from letters import LETTERS
 from mutant import Mutant
 from rails import RAILS
 from records import RECORDS
@@ -22,7 +24,7 @@ from retries import RETRIES
 
 pytestmark = [pytest.mark.mutants, pytest.mark.timeout(300)]
 
-MUTANTS = (*CLIENT, *RETRIES, *RAILS, *RECORDS, *KINDER)
+MUTANTS = (*CLIENT, *RETRIES, *RAILS, *RECORDS, *LETTERS, *HARM, *KINDER)
 FILES = sorted({mutant.test.partition("::")[0] for mutant in MUTANTS})
 
 
