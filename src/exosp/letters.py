@@ -79,21 +79,36 @@ class _Letter:
             return replace(proof, ok=False, proof=None, cause=fault.what, fix=fault.hint, key="unknown")
         judged = Judge(self.known, self.token, True).proof(probe, sent, _may(self.known, probe))
         judged = replace(judged, probe=proof.probe, message_id=sent.message_id)
-        return self._found(judged, sent, to) if sent.ok else judged
+        if sent.ok:
+            return self._found(judged, sent, to)
+        return self._unclear(judged, sent, to) if sent.message_id else judged
 
     def _found(self, proof: Proof, sent: Sent, to: Address) -> Proof:
-        """Look for it where it must have arrived, if that mailbox is one that IMAP opens here."""
+        """What was taken must have arrived, where that mailbox is one that IMAP opens here."""
+        seen = self._look(sent, to)
+        if seen is None:
+            return replace(proof, stage=sent.stage)
+        return replace(proof, proof="delivered") if seen.ok else _lost(proof, seen, to)
+
+    def _unclear(self, proof: Proof, sent: Sent, to: Address) -> Proof:
+        """The answer was lost: only the mailbox tells whether the message went. It is not sent again."""
+        seen = self._look(sent, to)
+        if seen is not None and seen.ok:
+            return Proof(proof.probe, sent.stage, True, "delivered", sent.server, message_id=sent.message_id)
+        cause = f"the server's answer to the message {sent.message_id} was lost: it may have been sent, or not"
+        fix = f"look for it in {to}; exosp does not send it again"
+        return replace(proof, ok=False, proof=None, cause=cause, fix=fix, key="unknown")
+
+    def _look(self, sent: Sent, to: Address) -> Reading | None:
+        """Wait for the message to arrive in a mailbox that IMAP opens here; None where it is none of these."""
         reader = _reader(self.known, to)
         if reader is None:
-            return replace(proof, stage=sent.stage)
-        seen = self.patience.arrival(
+            return None
+        return self.patience.arrival(
             lambda: self.letters.find_message(reader, sent.message_id, self.token),
             until=lambda reading: reading.ok or reading.stage != "search", within=ARRIVAL,
             why="the message has not arrived yet",
         )  # fmt: skip
-        if seen.ok:
-            return replace(proof, proof="delivered")
-        return _lost(proof, seen, to)
 
 
 def _lost(proof: Proof, seen: Reading, to: Address) -> Proof:
