@@ -185,6 +185,21 @@ def test_starttls_stripped_gets_no_token(rogue: Rogue, how: str) -> None:
     assert not visit.secured
 
 
+def test_a_server_that_says_go_and_goes_on_in_the_clear_gets_no_token(rogue: Rogue) -> None:
+    """STARTTLS is offered and taken, and no TLS comes: the rest of a good dialogue in the clear draws nothing out."""
+
+    def play(peer: Peer, visit: Visit) -> None:
+        for said in GOOD["smtp"].values():
+            peer.send(said)
+            peer.socket.settimeout(0.2)
+            visit.plain.append(peer.socket.recv(65536))
+
+    reading, visit = rogue.meet("smtp", play)
+    check(reading, visit)
+    assert (reading.stage, reading.ok) == ("tls", False)
+    assert visit.plain[1] == b"STARTTLS\r\n"
+
+
 # CVE-2011-0411 the other way round: answers that stand behind STARTTLS's own in the clear.
 INJECTED = {
     "a forged EHLO": b"250 AUTH XOAUTH2\r\n",

@@ -1,6 +1,7 @@
 """A good login, broken off after every single byte that the server sends."""
 
 import ssl
+import time
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -126,3 +127,20 @@ def _hold(peer: Peer) -> None:
     peer.socket.settimeout(10)
     peer.hear()
     raise EOFError
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_login_that_drips_meets_the_deadline(rogue: Rogue, protocol: str) -> None:
+    """A byte now and then does not renew the time, which is the whole probe's."""
+
+    def drip(peer: Peer, data: bytes) -> None:
+        for byte in data * 4:
+            time.sleep(0.02)
+            peer.send(bytes([byte]))
+        raise EOFError
+
+    answers = {**GOOD[protocol], "greeting": b"x" * 10}
+    reading, visit = rogue.meet(protocol, rogue.dialogue(protocol, answers, send=drip), timeout=0.2)
+    check(reading, visit)
+    assert (reading.stage, reading.unreachable) == ("greeting", True)
+    assert reading.server == "no answer within 0.2 s"

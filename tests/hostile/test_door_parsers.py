@@ -362,6 +362,28 @@ def _commands(door: str) -> st.SearchStrategy[bytes]:
     return st.lists(st.tuples(line, end).map(b"".join), max_size=10).map(b"".join)
 
 
+@pytest.mark.parametrize("inside", ["\a", "\x1b[2J", "\n* OK forged", "\rx", "\0", "\x7f"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "FETCH 1 BODY[HEADER.FIELDS (a%sb)]",
+        "FETCH 1 BODY.PEEK[HEADER.FIELDS.NOT (%s)]<0.5>",
+        "SELECT a%sb",
+        'SELECT "a%sb"',
+        "STATUS a%sb (MESSAGES)",
+    ],
+)
+def test_no_answer_repeats_a_control_character(command: str, inside: str) -> None:
+    """What a client names is repeated to it, but no byte that would end a line or command a terminal."""
+    login = fixture.xoauth2(fixture.USER, fixture.token(_tenant_for_messages()))
+    said = _said(
+        "imap", f"A AUTHENTICATE XOAUTH2 {login}\r\nB SELECT INBOX\r\nC {command % inside}\r\nD LOGOUT\r\n".encode()
+    )
+    assert all(_LINE.fullmatch(one) for one in said.split(b"\r\n")), said
+    assert b"\r\nC " in said
+    assert b"forged" not in said
+
+
 _LINE = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*")
 _VARIES = re.compile(
     rb"\[\S+ \d{4}-\d\d-\d\dT\S+ [0-9A-F]{16}\]|\[InternalId=.*|<[0-9a-f-]{36}@\S+>|220 .*|id [0-9A-F]{16}; .*"
@@ -506,7 +528,8 @@ def test_dots_are_taken_out_as_rfc_5321_says(body: bytes, cuts: list[int]) -> No
         async def feed() -> None:
             for piece in _cut(wire, cuts):
                 reader.feed_data(piece)
-                await asyncio.sleep(0)
+                for _ in range(4):
+                    await asyncio.sleep(0)
             reader.feed_eof()
 
         feeding = asyncio.ensure_future(feed())

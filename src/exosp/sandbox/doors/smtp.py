@@ -254,24 +254,23 @@ class _Session:
                 raise _Close
 
     async def _body(self) -> bytes | None:
-        """The message up to the lone dot, unstuffed; None when it is larger than allowed (it is read all the same)."""
-        parts: list[bytes] = []
+        """The message up to the lone dot, unstuffed; None when it is larger than allowed (it is read all the same).
+
+        Until it is whole, what is larger than a letter waits on disk: a client that never ends costs no memory."""
         size = 0
-        while True:
+        with tempfile.SpooledTemporaryFile(IN_MEMORY) as held:
             try:
-                line = await self.connection.line(MAX_MESSAGE)
-            except LineTooLong:
-                await self._close(wording.SMTP_TOO_LARGE)
+                async for piece in self.connection.dotted():
+                    size += len(piece)
+                    if size <= MAX_MESSAGE:
+                        held.write(piece)
+                    else:
+                        held.seek(0)
+                        held.truncate()
             except TimedOut:
                 await self._close(wording.SMTP_TIMED_OUT)
-            if line == b".":
-                return b"".join(parts) if size <= MAX_MESSAGE else None
-            line = line.removeprefix(b".") + b"\r\n"
-            size += len(line)
-            if size <= MAX_MESSAGE:
-                parts.append(line)
-            else:
-                parts.clear()
+            held.seek(0)
+            return held.read() if size <= MAX_MESSAGE else None
 
     def _submit(self, envelope: Envelope, data: bytes) -> Answer:
         """Hand the message in; the answer to it."""
