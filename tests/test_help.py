@@ -29,6 +29,7 @@ Commands:
   plan     Show what apply would change. Writes nothing.
   apply    Make the tenant as the playbook says.
   verify   Prove it with real logins. Writes nothing.
+  explain  What a pasted failure means, and what to do.
   undo     Put back what a run changed.
   destroy  Remove all that exosp made, nothing else.
   sandbox  An emulated tenant for other programs.

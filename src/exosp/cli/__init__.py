@@ -8,7 +8,7 @@ from typing import Any, NoReturn, cast
 
 import typer
 
-from . import apply, demo, destroy, plan, sandbox, undo, verify
+from . import apply, demo, destroy, explain, plan, sandbox, undo, verify
 from .options import Format
 from .screen import Screen, Stopped
 
@@ -42,6 +42,7 @@ app.command("demo", short_help="The main job, from nothing to proof, on an emula
 app.command("plan", short_help="Show what apply would change. Writes nothing.")(plan.plan)
 app.command("apply", short_help="Make the tenant as the playbook says.")(apply.apply)
 app.command("verify", short_help="Prove it with real logins. Writes nothing.")(verify.verify)
+app.command("explain", cls=explain.Pasted, short_help="What a pasted failure means, and what to do.")(explain.explain)
 app.command("undo", short_help="Put back what a run changed.")(undo.undo)
 app.command("destroy", short_help="Remove all that exosp made, nothing else.")(destroy.destroy)
 app.add_typer(sandbox.app, name="sandbox", short_help="An emulated tenant for other programs.")
@@ -67,6 +68,7 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:
 def _usage(fault: Exception) -> Exception:
     """What Typer says of a command line, as an Error."""
     from ..errors import Error, UsageError
+    from ..redaction import redact
 
     said = getattr(fault, "format_message", None)
     if said is None:
@@ -76,7 +78,7 @@ def _usage(fault: Exception) -> Exception:
     if type(fault).__name__ == "NoArgsIsHelpError":
         print(said(), file=sys.stderr)
         sys.exit(2)
-    return UsageError(said().rstrip("."), hint=f"{path} --help shows how it is used")
+    return UsageError(redact(said()).rstrip("."), hint=f"{path} --help shows how it is used")
 
 
 def _outside() -> Screen:

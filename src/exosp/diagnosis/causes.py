@@ -24,13 +24,13 @@ Cause = Literal[
     # A person who signs in
     "mfa-required", "interaction-required", "conditional-access", "security-defaults", "device-not-compliant",
     "user-password-wrong", "user-unknown", "user-locked", "user-disabled", "password-expired", "federated-user",
-    "personal-account", "guest-user",
+    "personal-account", "guest-user", "sign-in-pending", "shared-mailbox-login",
     # Exchange: who may open what
     "no-exchange-entry", "wrong-object-id", "no-mailbox-permission", "not-in-effect-yet", "protocol-off",
     "smtp-auth-off-tenant", "smtp-auth-off-mailbox", "send-as-missing", "wrong-user-name", "no-mailbox",
     "app-access-policy", "rbac-scope", "ews-off", "auth-policy",
     # What the mail client sends
-    "basic-auth-blocked", "wrong-mechanism", "client-too-old", "xoauth2-malformed", "one-line-pop-auth",
+    "basic-auth-blocked", "wrong-mechanism", "client-too-old", "client-sasl-plugin", "xoauth2-malformed", "one-line-pop-auth",
     "not-authenticated", "wrong-tls-mode", "auth-not-offered", "wrong-host",
     # The way there
     "name-not-resolved", "connection-refused", "connection-timeout", "connection-cut", "certificate-untrusted",
@@ -46,7 +46,7 @@ Cause = Literal[
     "admin-role-missing", "not-connected-to-exchange", "on-premises-server", "module-missing", "module-old",
     "module-clash", "powershell-version", "execution-policy", "organization-wrong", "key-unreadable", "key-cng",
     "signin-window-broken", "object-not-found", "name-ambiguous", "parameter-wrong", "dehydrated", "session-expired",
-    "remote-powershell-gone", "winrm-basic-off", "winrm-trusted-hosts", "winrm-kerberos", "winrm-denied",
+    "remote-powershell-gone", "winrm-basic-off", "winrm-trusted-hosts", "winrm-kerberos", "winrm-credentials", "winrm-denied",
     "winrm-not-listening", "winrm-path", "winrm-quota", "no-language", "double-hop", "endpoint-missing",
 ]  # fmt: skip
 
@@ -111,6 +111,8 @@ WORDS: dict[Cause, str] = {
     "federated-user": "the account signs in through another identity provider, which this way of signing in cannot follow",
     "personal-account": "a personal Microsoft account is used where only a work account can be, or the reverse",
     "guest-user": "the account belongs to another tenant and is no guest here",
+    "sign-in-pending": "nobody has finished the sign-in yet: the device code waits",
+    "shared-mailbox-login": "a shared mailbox cannot sign in by itself: another account signs in and opens it",
     "no-exchange-entry": "Exchange has no entry (New-ServicePrincipal) for the application",
     "wrong-object-id": "Exchange's entry carries the application's own object ID in place of the enterprise application's",
     "no-mailbox-permission": "the application (or user) has no FullAccess on this mailbox",
@@ -128,6 +130,7 @@ WORDS: dict[Cause, str] = {
     "basic-auth-blocked": "a password came where Exchange takes only OAuth",
     "wrong-mechanism": "the client sends PLAIN or LOGIN; with a token it must use XOAUTH2",
     "client-too-old": "the client or library does not know XOAUTH2, or is too old",
+    "client-sasl-plugin": "the client's SASL plugin for XOAUTH2 is missing, wrongly set up or does not fit its library",
     "xoauth2-malformed": "the XOAUTH2 string is malformed",
     "one-line-pop-auth": "AUTH XOAUTH2 and the token came on one line; Exchange's POP takes them on two",
     "not-authenticated": "the client sends without having logged in",
@@ -180,6 +183,7 @@ WORDS: dict[Cause, str] = {
     "winrm-basic-off": "Basic authentication is off in the WinRM client",
     "winrm-trusted-hosts": "the host is not in TrustedHosts, and Kerberos cannot be used",
     "winrm-kerberos": "Kerberos fails: name, service principal name, clock or ticket",
+    "winrm-credentials": "WinRM refuses the user name, password or mechanism (NTLM, Basic, channel binding)",
     "winrm-denied": "the account may not use the host's PowerShell endpoint",
     "winrm-not-listening": "WinRM does not listen there, or a firewall blocks 5985 and 5986",
     "winrm-path": "the path or port of the WinRM address is wrong",

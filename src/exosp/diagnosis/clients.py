@@ -18,16 +18,35 @@ _MISTAKES: tuple[Row, ...] = (
         because(("auth-not-offered", "the server, or what stands in between, offers no STARTTLS: a wrong port, or a firewall that takes it away"), "proxy-in-between"), "public reports", "B", near=NEAR,
         says=("does not support the STARTTLS extension", "STARTTLS extension not supported by server", "STARTTLS is required but host did not advertise STARTTLS", "STARTTLS not supported", "server did not offer STARTTLS", "TLS is required, but was not offered")),
     Row("client-mechanism-unknown", MAIL, None, "SASL authentication failed; no mechanism available: No worthy mechs found (XOAUTH2)",
-        because(("client-too-old", "the client has no XOAUTH2: its SASL plugin (sasl-xoauth2, cyrus-sasl-xoauth2) is missing"), ("wrong-mechanism", "the client is set to a mechanism that the server does not offer")),
+        because(("client-sasl-plugin", "the client's SASL plugin for XOAUTH2 (sasl-xoauth2, cyrus-sasl-xoauth2) is missing or wrongly set up"), ("client-too-old", "the client has no XOAUTH2"), ("wrong-mechanism", "the client is set to a mechanism that the server does not offer")),
         "github.com/tarickb/sasl-xoauth2; public reports", "B", near=NEAR,
         says=("No worthy mechs found", "no mechanism available", "No supported authentication mechanisms", "No authenticators available", "XOAUTH2 not supported", "XOAUTH2 is not supported", "no known SASL mechanism", "Unknown SASL mechanism", "Unsupported authentication mechanism", "mech_list",
-              "No login methods supported", "unknown authentication type", "Server does not support XOAUTH2", "authentication method not supported", "no suitable authentication method", "SASL mechanism not available", "requested authentication method is not supported by the server")),
+              "No login methods supported", "unknown authentication type", "Server does not support XOAUTH2", "authentication method not supported", "no suitable authentication method", "Unable to find a callback", "SASL XOAUTH2 plugin", "SASL mechanism not available", "requested authentication method is not supported by the server"), regex=r"SASL\(-[14]\)", hints=("sasl1", "sasl4")),
     Row("client-xoauth2-string", MAIL, None, "binascii.Error: Incorrect padding while reading the XOAUTH2 challenge",
         because(("xoauth2-malformed", "the XOAUTH2 string is encoded wrongly: twice, with line breaks, or not at all"), "token-malformed"), "public reports", "K", near=NEAR,
-        says=("Incorrect padding", "Invalid SASL argument", "XOAUTH2 … malformed", "Invalid base64 … XOAUTH2", "535 … Invalid base64", "TypeError: can't concat str to bytes", "a bytes-like object is required, not 'str'"), regex=r"base64encode.{0,80}(must be|TypeError)"),
+        says=("Incorrect padding", "Invalid SASL argument", "XOAUTH2 … malformed", "Invalid base64 … XOAUTH2", "535 … Invalid base64", "TypeError: can't concat str to bytes", "a bytes-like object is required, not 'str'"), regex=r"base64encode.{0,80}(must be|TypeError)", hints=("base64encode",)),
     Row("client-token-empty", BOTH, None, "KeyError: 'access_token'",
         because(("token-malformed", "the token request failed and its answer was not looked at: print error and error_description of the answer"), ("secret-wrong", "the credential was refused"), "scope-not-default"),
         "public reports", "B", near=MSAL, says=("KeyError: 'access_token'", "Undefined index: access_token", "Undefined array key \"access_token\"", "Cannot read properties of undefined (reading 'accessToken')", "access_token is missing", "No access token"), weight="vague"),
+    Row("client-domain-literal", SMTP, None, "501 5.5.4 Invalid domain name", because(("request-malformed", "the name the client says at EHLO is no valid host name")), "public reports", "B", says=("501 5.5.4 Invalid domain name", "Invalid domain name [")),
+    Row("client-from-missing", SMTP, None, "501 5.1.7 Invalid address", because(("recipient-wrong", "an address in MAIL FROM or RCPT TO is empty or malformed")), "public reports", "B", near=NEAR, regex=r"\b5\.1\.[37]\b.{0,30}Invalid address|501[ -]5\.1\.[37]", hints=("513invalid", "517invalid", "501513", "501517")),
+    Row("client-null-sender-mapi", SMTP, None, "554 5.2.0 STOREDRV.Submission.Exception:InvalidSenderException", because(("send-as-missing", "From is no valid sender: empty, or not the mailbox that logged in")), "public reports", "C", says=("InvalidSenderException",)),
+    Row("client-imap-extension", MAIL, None, "imap_open(): Can not authenticate to IMAP server: [CLOSED] IMAP connection broken (authenticate)",
+        because(("basic-auth-blocked", "PHP's imap extension knows passwords alone; Exchange Online takes none"), "client-too-old"), "public reports", "B",
+        says=("Can not authenticate to IMAP server: [CLOSED] IMAP connection broken", "Can't connect to outlook.office365.com … Too many login failures", "Too many login failures", "IMAP connection broken (authenticate)"), near=NEAR),
+)  # fmt: skip
+
+# Only that a login failed; the server's own words, if they stand in the text, say more.
+_WRAPPERS: tuple[Row, ...] = (
+    Row("client-login-failed", MAIL, None, "MailKit.Security.AuthenticationException: Authentication failed.",
+        because(("wrong-object-id", "Exchange has no entry for the application, or one with the application's own object ID"), "wrong-audience", "role-missing", "no-mailbox-permission", "wrong-user-name", "token-expired", "basic-auth-blocked"),
+        "github.com/jstedfast/MailKit/issues/1126; public reports", "B", weight="echo", propagation=True, near=frozenset(("microsoft",)),
+        says=("MailKit.Security.AuthenticationException", "AuthenticationFailedException", "SMTPAuthenticationError", "imaplib.IMAP4.error", "Invalid login", "SMTP Error: Could not authenticate", "Could not authenticate", "Authentication failed", "Failed to authenticate on SMTP server",
+              "Net::SMTPAuthenticationError", "Net::IMAP::NoResponseError", "Login failed", "AuthFailedException", "SASL authentication failed", "Authentication unsuccessful", "Host outlook.office365.com says … authenticate", "Authorization failed on", "Error in AUTHENTICATE", "Password rejected", "Login Denied", "Login denied", "Expected response code \"235\" but got code \"535\"", "Expected response code 235 but got code"), regex=r"\bEAUTH\b", hints=("eauth",)),
+)  # fmt: skip
+
+# What libraries say before or in place of Entra.
+TOKENS: tuple[Row, ...] = (
     Row("client-msal-config", TOKEN, None, "ClientAuthError: endpoints_resolution_error: Endpoints cannot be resolved",
         because(("name-not-resolved", "login.microsoftonline.com cannot be reached or its metadata not read: DNS, proxy or firewall"), "tenant-wrong", "proxy-in-between"), "public reports", "B",
         says=("endpoints_resolution_error", "Unable to get authority configuration", "Unable to get OIDC authority configuration", "openid_config_error")),
@@ -42,21 +61,6 @@ _MISTAKES: tuple[Row, ...] = (
     Row("client-certificate-file", TOKEN, None, "ValueError: Could not deserialize key data",
         because(("key-unreadable", "the certificate file is no PEM or PFX with its key, or its password is wrong"),), "public reports", "K", near=MSAL,
         says=("Could not deserialize key data", "error:0909006C:PEM routines", "PEM routines … no start line", "secretOrPrivateKey must be an asymmetric key", "The specified network password is not correct", "mac verify failure", "Failed to load the Certificate", "Invalid password or PKCS12 data")),
-    Row("client-domain-literal", SMTP, None, "501 5.5.4 Invalid domain name", because(("request-malformed", "the name the client says at EHLO is no valid host name")), "public reports", "B", says=("501 5.5.4 Invalid domain name", "Invalid domain name [")),
-    Row("client-from-missing", SMTP, None, "501 5.1.7 Invalid address", because(("recipient-wrong", "an address in MAIL FROM or RCPT TO is empty or malformed")), "public reports", "B", near=NEAR, regex=r"\b5\.1\.[37]\b.{0,30}Invalid address|501[ -]5\.1\.[37]"),
-    Row("client-null-sender-mapi", SMTP, None, "554 5.2.0 STOREDRV.Submission.Exception:InvalidSenderException", because(("send-as-missing", "From is no valid sender: empty, or not the mailbox that logged in")), "public reports", "C", says=("InvalidSenderException",)),
-    Row("client-imap-extension", MAIL, None, "imap_open(): Can not authenticate to IMAP server: [CLOSED] IMAP connection broken (authenticate)",
-        because(("basic-auth-blocked", "PHP's imap extension knows passwords alone; Exchange Online takes none"), "client-too-old"), "public reports", "B",
-        says=("Can not authenticate to IMAP server: [CLOSED] IMAP connection broken", "Can't connect to outlook.office365.com … Too many login failures", "Too many login failures", "IMAP connection broken (authenticate)"), near=NEAR),
-)  # fmt: skip
-
-# Only that a login failed; the server's own words, if they stand in the text, say more.
-_WRAPPERS: tuple[Row, ...] = (
-    Row("client-login-failed", MAIL, None, "MailKit.Security.AuthenticationException: Authentication failed.",
-        because(("wrong-object-id", "Exchange has no entry for the application, or one with the application's own object ID"), "wrong-audience", "role-missing", "no-mailbox-permission", "wrong-user-name", "token-expired", "basic-auth-blocked"),
-        "github.com/jstedfast/MailKit/issues/1126; public reports", "B", weight="echo", propagation=True, near=NEAR,
-        says=("MailKit.Security.AuthenticationException", "AuthenticationFailedException", "SMTPAuthenticationError", "imaplib.IMAP4.error", "EAUTH", "Invalid login", "SMTP Error: Could not authenticate", "Could not authenticate", "Authentication failed", "Failed to authenticate on SMTP server",
-              "Net::SMTPAuthenticationError", "Net::IMAP::NoResponseError", "Login failed", "AuthFailedException", "SASL authentication failed", "Authentication unsuccessful", "Host outlook.office365.com says … authenticate", "Authorization failed on", "Error in AUTHENTICATE", "Password rejected", "SASL(-1)", "Login Denied", "Login denied", "Expected response code \"235\" but got code \"535\"", "Expected response code 235 but got code")),
 )  # fmt: skip
 
 ROWS: tuple[Row, ...] = (*_MISTAKES, *_WRAPPERS)

@@ -2,7 +2,7 @@
 counts, as the vendor's page says. People's sign-ins stand in ``signin``.
 """
 
-from . import signin
+from . import clients, signin
 from .remedies import AGAIN, SCOPE
 from .row import TOKEN, Row, because
 from .signin import entra as _entra
@@ -38,7 +38,7 @@ _CODES: tuple[Row, ...] = (
     _entra(1000502, "The provided certificate is not within its specified validity window.", "certificate-expired", "clock-wrong", certainty="B"),
     _entra(50012, "AuthenticationFailed: Invalid client secret is provided, or the client assertion's signature is invalid.",
            ("assertion-wrong", "the client assertion does not fit: certificate, audience or time"),
-           ("secret-wrong", "the client secret is wrong (older answers word it so)"), ("clock-wrong", "this machine's clock is wrong"),
+           ("secret-wrong", "the client secret is wrong (older answers word it so)"), "certificate-not-registered", ("clock-wrong", "this machine's clock is wrong"),
            fix="check the certificate registered with the application, and this machine's clock"),
     _entra(50013, "Assertion failed signature validation.",
            ("assertion-wrong", "an assertion (on behalf of, SAML bearer) is not from this tenant, or a token for another resource was handed on"),
@@ -54,6 +54,7 @@ _CODES: tuple[Row, ...] = (
     _entra(7000215, "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID.",
            ("secret-id-for-value", PORTAL_ID), ("not-replicated", "the secret is new and not everywhere yet"),
            ("secret-wrong", "the secret was removed, is another application's, or was changed by quoting (%, +, $) on its way"),
+           ("secret-expired", "the secret has expired and was removed"),
            fix=f"for a new secret {AGAIN}; else remove it and run exosp apply PLAYBOOK for a new one", propagation=True,
            says=("Invalid client secret is provided", "Invalid client secret provided")),
     _entra(7000222, "The provided client secret keys for app 'APPLICATION-ID' are expired.", ("secret-expired", "the secret has expired"),
@@ -143,7 +144,7 @@ _CODES: tuple[Row, ...] = (
     _entra(65005, "MisconfiguredApplication - The app required resource access list doesn't contain apps discoverable by the resource.",
            ("role-missing", "the resource is not among the application's API permissions"), "resource-missing"),
     # How: grant and client kind
-    _entra(70001, "UnauthorizedClient - The application is disabled, or was not found in the directory.", "client-id-wrong", "app-disabled", "app-not-in-tenant"),
+    _entra(70001, "UnauthorizedClient - The application is disabled, or was not found in the directory.", "client-id-wrong", "tenant-wrong", "app-not-in-tenant", "app-disabled"),
     _entra(700001, "Application is not found.", "client-id-wrong", certainty="K"),
     _entra(70002, "InvalidClient - Error validating credentials.", ("secret-wrong", "the client secret or the user's password is wrong; a second code in the text says which"), "user-password-wrong", weight="text"),
     _entra(70003, "UnsupportedGrantType - The app returned an unsupported grant type.", "grant-type-wrong"),
@@ -198,18 +199,18 @@ _CODES: tuple[Row, ...] = (
 _WORDS: tuple[Row, ...] = (
     Row("token-invalid-client", TOKEN, None, '{"error":"invalid_client","error_description":"Client authentication failed"}',
         because(("secret-wrong", "the client's secret or certificate was refused"), "secret-expired", "client-id-wrong"),
-        "RFC 6749, 5.2", "A", regex=r"\berror\W{1,4}invalid_client\b|\binvalid_client\b.{0,40}(unauthorized|401)", weight="vague",
-        near=frozenset(("mail", "entra", "microsoft"))),
+        "RFC 6749, 5.2", "A", regex=r"\berror\W{1,4}invalid_client\b|\binvalid_client\b.{0,40}(unauthorized|401)", hints=("invalidclient",), weight="vague",
+        near=frozenset(("mail", "microsoft"))),
     Row("token-unauthorized-client", TOKEN, None, "unauthorized_client: The client does not exist or is not enabled for consumers. If you are the application developer, configure a new application through the App Registrations in the Azure Portal.",
         because(("personal-account", "the application is not set up for personal accounts, and a personal account or /consumers is used"),
                 ("client-id-wrong", "the client ID is wrong"), "app-disabled"),
         "public reports", "B", says=("client does not exist or is not enabled for consumers",)),
     Row("token-invalid-scope", TOKEN, None, '{"error":"invalid_scope","error_description":"The scope is not valid"}',
-        because("scope-wrong", "scope-not-default"), "RFC 6749, 5.2", "A", regex=r"\berror\W{1,4}invalid_scope\b", weight="vague", near=frozenset(("mail", "entra", "microsoft"))),
+        because("scope-wrong", "scope-not-default"), "RFC 6749, 5.2", "A", regex=r"\berror\W{1,4}invalid_scope\b", hints=("invalidscope",), weight="vague", near=frozenset(("mail", "microsoft"))),
     Row("token-invalid-grant", TOKEN, None, '{"error":"invalid_grant"} from https://login.microsoftonline.com',
         because(("refresh-token-expired", "the refresh token or code is no longer good: expired, revoked, used, or another client's"),
                 "refresh-token-revoked", "consent-missing", "code-used-up"),
-        "RFC 6749, 5.2", "A", regex=r"\binvalid_grant\b", weight="vague", near=frozenset(("entra", "microsoft"))),
+        "RFC 6749, 5.2", "A", regex=r"\binvalid_grant\b", hints=("invalidgrant",), weight="vague", near=frozenset(("mail", "microsoft"))),
 )  # fmt: skip
 
-ROWS: tuple[Row, ...] = (*_CODES, *signin.ROWS, *_WORDS)
+ROWS: tuple[Row, ...] = (*_CODES, *signin.ROWS, *clients.TOKENS, *_WORDS)

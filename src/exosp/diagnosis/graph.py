@@ -25,7 +25,7 @@ ROWS: tuple[Row, ...] = (
     Row("graph-forbidden", GRAPH, None, "Insufficient privileges to complete the operation.",
         because(("caller-lacks-permission", "the one who calls lacks a permission: Application.ReadWrite.OwnedBy to register; AppRoleAssignment.ReadWrite.All and Application.Read.All to consent"),
                 ("token-cache-stale", "the permission was granted after the token was issued"), ("delegated-for-application", "delegated permissions were granted, and an application calls; or the person lacks the directory role")),
-        "learn.microsoft.com, Grant an appRoleAssignment to a service principal", "B", propagation=True, says=("Insufficient privileges to complete the operation", "Authorization_RequestDenied"), weight="code"),
+        "learn.microsoft.com, Grant an appRoleAssignment to a service principal", "B", propagation=True, says=("Insufficient privileges to complete the operation", "Authorization_RequestDenied", "AccessDeniedException,Microsoft.Online.Administration", "You do not have permissions to call this cmdlet"), weight="code"),
     Row("graph-access-denied", GRAPH, None, '{"error":{"code":"ErrorAccessDenied","message":"Access is denied. Check credentials and try again."}} from https://graph.microsoft.com',
         because(("caller-lacks-permission", "the token lacks the Mail permission for this mailbox: not consented to, or delegated where an application calls"), "app-access-policy", ("rbac-scope", "the application's RBAC role does not cover this mailbox"), "token-cache-stale"),
         "public reports", "B", says=("ErrorAccessDenied", "Access is denied. Check credentials and try again"), near=frozenset(("graph", "exchange", "microsoft"))),
@@ -55,5 +55,5 @@ ROWS: tuple[Row, ...] = (
     Row("graph-throttled", GRAPH, None, "429 TooManyRequests from https://graph.microsoft.com", because("throttled"), "learn.microsoft.com, Microsoft Graph throttling guidance", "A", near=NEAR,
         says=("TooManyRequests", "Too Many Requests", "ApplicationThrottled", "ErrorTooManyRequests", "Request_ThrottledTemporarily", "MailboxConcurrency", "Application is over its MailboxConcurrency limit")),
     Row("graph-unknown-error", GRAPH, None, '{"error":{"code":"UnknownError","message":""}} from https://graph.microsoft.com', because("service-trouble", "caller-lacks-permission"), "public reports", "C", near=NEAR,
-        regex=r"code\W{1,5}UnknownError\b", weight="vague"),
+        regex=r"code\W{1,5}UnknownError\b", hints=("codeunknownerror",), weight="vague"),
 )  # fmt: skip

@@ -9,11 +9,13 @@ from .smtp import OAUTH_PAGE
 
 _REFUSED = because(
     ("wrong-object-id", "Exchange has no entry for the application, or one with the application's own object ID"),
+    "no-exchange-entry",
     ("wrong-audience", "the token is for another audience than Exchange (a Graph token, or one for https://ps.outlook.com)"),
     ("role-missing", "the token's roles lack the application role of the protocol"),
     ("no-mailbox-permission", "the application has no FullAccess on this mailbox, or it has no effect yet"),
     ("wrong-user-name", "the user name is no mailbox of this tenant"),
     "token-expired",
+    ("xoauth2-malformed", "the XOAUTH2 string is malformed: encoded twice, cut, or without its separators"),
     ("not-in-effect-yet", "a change has not reached the server yet"),
 )
 _CLOSED = because(
@@ -22,15 +24,16 @@ _CLOSED = because(
     ("wrong-user-name", "the user name is not the mailbox's own (UPN and primary address differ)"),
     ("wrong-object-id", "Exchange's entry carries a wrong object ID, so that the grant is another's"),
     "no-mailbox",
+    "shared-mailbox-login",
 )
 
 _WHAT_IS_OFFERED: tuple[Row, ...] = (
     Row("imap-not-offered", IMAP, "capability", "* CAPABILITY IMAP4 IMAP4rev1 AUTH=PLAIN / OK CAPABILITY completed.",
         because(("wrong-host", "this is not Exchange Online"), ("proxy-in-between", "a proxy in between takes XOAUTH2 away")),
-        "github.com/simonrob/email-oauth2-proxy/issues/74", "B", regex=r"^\* CAPABILITY(?!.*AUTH=XOAUTH2)", given_fix="check the cloud's IMAP address", given_cmdlet=""),
+        "github.com/simonrob/email-oauth2-proxy/issues/74", "B", regex=r"^\* CAPABILITY(?!.*AUTH=XOAUTH2)", hints=("capability",), given_fix="check the cloud's IMAP address", given_cmdlet=""),
     Row("pop-not-offered", POP, "capability", "+OK / TOP / UIDL / SASL PLAIN / USER",
         because(("wrong-host", "this is not Exchange Online"), ("proxy-in-between", "a proxy in between takes XOAUTH2 away")),
-        "github.com/kisli/vmime/issues/267", "B", regex=r"^\+OK(?!.*XOAUTH2)", given_fix="check the cloud's POP address", given_cmdlet=""),
+        "github.com/kisli/vmime/issues/267", "B", regex=r"^\+OK(?!.*XOAUTH2)", hints=("ok",), given_fix="check the cloud's POP address", given_cmdlet=""),
 )  # fmt: skip
 
 _IMAP: tuple[Row, ...] = (
@@ -38,7 +41,7 @@ _IMAP: tuple[Row, ...] = (
         because(("token-expired", "the token's time ran out during the session")), "github.com/iroco-co/aioimaplib/issues/83; github.com/imapsync/imapsync/issues/250", "B",
         says=("AccessTokenExpired", "Session invalidated"), weight="code", given_fix="exosp verify PLAYBOOK takes a fresh token; a mail program must do the same and connect again"),
     Row("imap-basic-blocked", IMAP, None, 'NO AUTHENTICATE failed. Error="AuthFailed:LogonDenied-BasicAuthBlocked"',
-        because("basic-auth-blocked", ("wrong-mechanism", "the client has a token and sends it as a password (LOGIN or PLAIN)")), "one public report", "C", says=("BasicAuthBlocked", "Basic Auth … is disabled"), weight="code", given_fix=XOAUTH2),
+        because("basic-auth-blocked", ("wrong-mechanism", "the client has a token and sends it as a password (LOGIN or PLAIN)")), "one public report", "C", says=("BasicAuthBlocked",), weight="code", given_fix=XOAUTH2),
     Row("imap-no-recipient", IMAP, None, 'NO AUTHENTICATE failed. Error="AuthFailed:NoADRecipient" AuthResultFromPopImapEnd=8',
         because(("protocol-off", "IMAP is off for this mailbox"), ("wrong-user-name", "the user name is no mailbox of this tenant"), "no-mailbox"), "one public report", "C",
         says=("NoADRecipient", "AuthResultFromPopImapEnd=8"), weight="code", given_fix=APPLY, given_cmdlet="Set-CASMailbox -Identity MAILBOX -ImapEnabled $true", propagation=True),
@@ -52,12 +55,12 @@ _IMAP: tuple[Row, ...] = (
         _CLOSED, "DanijelkMSFT/ThisandThat Get-IMAPAccessToken.ps1; github.com/simonrob/email-oauth2-proxy/issues/74 and /275", "A",
         says=("User is authenticated but not connected", "authenticated but not connected"), propagation=True, given_fix=APPLY, given_cmdlet=GRANT),
     Row("imap-closed-14", IMAP, None, "* BYE Connection closed. 14", _CLOSED, "github.com/jstedfast/MailKit/issues/1496; github.com/simonrob/email-oauth2-proxy/issues/74", "B",
-        regex=r"BYE Connection (is )?closed\. 14", weight="vague", propagation=True, given_fix=APPLY, given_cmdlet=GRANT),
+        regex=r"BYE Connection (is )?closed\. 14", hints=("closed14",), weight="vague", propagation=True, given_fix=APPLY, given_cmdlet=GRANT),
     Row("imap-shared-login", IMAP, None, "NO [ALERT] Invalid user or mailbox: support@contoso.com/shared", because("wrong-user-name"), "public reports", "K", says=("Invalid user or mailbox",), near=frozenset(("mail",))),
     Row("imap-login-failed", IMAP, "auth", "A1 NO LOGIN failed.",
         because(("basic-auth-blocked", "LOGIN with a password: Exchange Online takes none since 2022"), ("wrong-mechanism", "the client has a token and sends it by LOGIN in place of AUTHENTICATE XOAUTH2"), "protocol-off"),
         "learn.microsoft.com, Deprecation of Basic authentication in Exchange Online; public reports", "A",
-        says=("NO LOGIN failed", "[AUTHENTICATIONFAILED] LOGIN failed", "LOGIN failed"), regex=r"imaplib\.error: b'LOGIN failed", weight="vague", near=frozenset(("mail", "microsoft"))),
+        says=("NO LOGIN failed", "[AUTHENTICATIONFAILED] LOGIN failed", "LOGIN failed"), weight="vague", near=frozenset(("mail", "microsoft"))),
     Row("imap-bad-command", IMAP, "auth", "BAD Command Argument Error. 12",
         because(("xoauth2-malformed", "the argument is no valid base64, is cut, or came in pieces: the XOAUTH2 string is malformed"), ("client-too-old", "the client sends a command in a form Exchange does not take")), "public reports", "B",
         says=("BAD Command Argument Error", "Command Argument Error"), weight="text"),
@@ -66,11 +69,13 @@ _IMAP: tuple[Row, ...] = (
     Row("imap-auth-failed", IMAP, "auth", "NO AUTHENTICATE failed.", _REFUSED, f"{OAUTH_PAGE}; github.com/jstedfast/MailKit/issues/1337 and /1811", "A",
         says=("AUTHENTICATE failed",), weight="vague", propagation=True, given_fix=APPLY, given_cmdlet=ENTRY),
     Row("imap-too-many", IMAP, None, "* BYE Too many simultaneous connections", because("too-many-connections"), "public reports", "B",
-        says=("Too many simultaneous connections", "Maximum number of connections from user", "exceeded the maximum number of concurrent connections", "BackoffDueToThrottling", "Request is throttled. Suggested Backoff Time"), near=frozenset(("mail", "microsoft", "exchange"))),
+        says=("Too many simultaneous connections", "Maximum number of connections from user", "exceeded the maximum number of concurrent connections", "BackoffDueToThrottling"), near=frozenset(("mail", "microsoft", "exchange"))),
+    Row("imap-throttled", IMAP, None, "BAD Request is throttled. Suggested Backoff Time: 299961 milliseconds", because(("throttled", "the client asked too much of this mailbox; the server says how long to wait"), "too-many-connections"), "public reports", "B",
+        says=("Request is throttled. Suggested Backoff Time", "Suggested Backoff Time"), weight="code"),
     Row("imap-temporary", IMAP, None, "NO [UNAVAILABLE] Server Unavailable. 15", because(("service-trouble", "the mailbox's server is busy or being moved"), ("connection-cut", "the mailbox is being moved")), "RFC 5530, UNAVAILABLE", "K",
-        says=("Server Unavailable. 15", "[UNAVAILABLE]", "Server Unavailable"), near=frozenset(("mail",)), given_fix="run exosp verify PLAYBOOK again later"),
+        says=("Server Unavailable. 15", "NO [UNAVAILABLE]", "NO Server Unavailable"), near=frozenset(("mail",)), given_fix="run exosp verify PLAYBOOK again later"),
     Row("imap-folder", IMAP, None, "NO [NONEXISTENT] Folder does not exist. support doesn't exist.", because(("object-not-found", "the folder's name is wrong: names are the mailbox's own language, with / between them")), "public reports", "B",
-        says=("doesn't exist in the mailbox", "[NONEXISTENT]"), near=frozenset(("mail",)), given_fix="list the folders first and use their exact names", given_cmdlet=""),
+        says=("doesn't exist in the mailbox", "NO [NONEXISTENT]", "Folder does not exist"), near=frozenset(("mail",)), given_fix="list the folders first and use their exact names", given_cmdlet=""),
 )  # fmt: skip
 
 _POP: tuple[Row, ...] = (
@@ -82,14 +87,14 @@ _POP: tuple[Row, ...] = (
         because(("basic-auth-blocked", "a password came where Exchange takes only OAuth: this text answers passwords"), "wrong-mechanism", "protocol-off"), "public reports", "B",
         says=("ERR Logon failure", "Logon failure: unknown user name or bad password"), given_fix=XOAUTH2),
     Row("pop-auth-failed", POP, "auth", "-ERR Authentication failure: unknown user name or bad password.",
-        (*_REFUSED[:3], *because(("protocol-off", "POP is off for this mailbox")), *_REFUSED[3:]), f"{OAUTH_PAGE}; github.com/simonrob/email-oauth2-proxy/issues/160", "A",
+        (*_REFUSED[:4], *because(("protocol-off", "POP is off for this mailbox")), *_REFUSED[4:]), f"{OAUTH_PAGE}; github.com/simonrob/email-oauth2-proxy/issues/160", "A",
         says=("ERR Authentication failure", "Authentication failure: unknown user name or bad password"), weight="vague", propagation=True, given_fix=APPLY, given_cmdlet="Set-CASMailbox -Identity MAILBOX -PopEnabled $true"),
 )  # fmt: skip
 
 _ANY: tuple[Row, ...] = (
     Row("mailbox-inactive", MAIL | {"graph"}, None, "The mailbox is either inactive, soft-deleted, or is hosted on-premise. MailboxNotEnabledForRESTAPI",
         because(("no-mailbox", "the mailbox is inactive, soft-deleted, on premises, or has no licence")), "public reports", "B",
-        says=("MailboxNotEnabledForRESTAPI", "mailbox is either inactive", "MailboxNotHostedInExchangeOnline", "REST API is not yet supported for this mailbox"), weight="code"),
+        says=("MailboxNotEnabledForRESTAPI", "mailbox is either inactive", "MailboxNotHostedInExchangeOnline", "UserHasNoMailboxAndNoLicenseAssigned", "UserHasNoMailbox", "does not have a mailbox", "REST API is not yet supported for this mailbox"), weight="code"),
 )  # fmt: skip
 
 ROWS: tuple[Row, ...] = (*network.ROWS, *_WHAT_IS_OFFERED, *_IMAP, *_POP, *smtp.ROWS, *_ANY, *clients.ROWS)

@@ -15,10 +15,12 @@ _URL_ESCAPE = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _PRINTABLE = re.compile(r"=([0-9A-F]{2})")
 _TAG = re.compile(r"</?[a-zA-Z][^<>\n]{0,300}>")
 _NO_TAG = re.compile(r"</?[\w.+-]+@|<init>|<module>|<stdin>|<string>|<[\w.]+>[bd]__")
-_REPLY = re.compile(r"(?m)^([ \t>|]*(?:[\w.:<\[\]() /-]{0,80}?[<\[ :]\s?)?)([245]\d\d)-((?:\d\.\d{1,3}\.\d{1,3} )?)(.*)$")
+_REPLY = re.compile(
+    r"(?m)^([ \t>|]*(?:[\w.:<\[\]() /-]{0,80}?[<\[ :]\s?)?)([245]\d\d)-((?:\d\.\d{1,3}\.\d{1,3} )?)(.*)$"
+)
 _QUOTE = re.compile(r"(?m)^(?:[ \t]*[>|])+ ?")
 _NOISE = re.compile(r"[\W_]+")
-_CODE = re.compile(r"AADSTS\W{0,4}(\d{4,8})", re.IGNORECASE)
+_CODE = re.compile(r"AADSTS\W{0,4}(\d{1,8})", re.IGNORECASE)
 _CODE_LIST = re.compile(r"error_?codes?\W{1,6}((?:\d{5,8}\W{1,3})+)", re.IGNORECASE)
 _RUN_ON = re.compile(r"\r?\n[ \t>|]*")
 
@@ -89,12 +91,8 @@ class Reading:
         if "aadsts" in self.tight:
             for place in _CODE.finditer(self.plain):
                 line = self.plain.count("\n", 0, place.start())
-                found.setdefault(int(place[1]), []).append(line)
-                rest = self.plain[place.end() : place.end() + 40]
-                if run_on := _RUN_ON.match(rest):
-                    more = re.match(r"\d+", rest[run_on.end() :])
-                    if more and len(place[1] + more[0]) <= 8:
-                        found.setdefault(int(place[1] + more[0]), []).insert(0, line)
+                for code in _grown(place[1], self.plain[place.end() : place.end() + 60]):
+                    found.setdefault(code, []).append(line)
             if "AADSTS" not in self.plain.upper():  # the letters themselves are wrapped
                 for place in re.finditer(r"aadsts(\d{5,8})", self.tight):
                     found.setdefault(int(place[1]), []).append(self.line_of(place.start()))
@@ -103,6 +101,15 @@ class Reading:
             for number in re.findall(r"\d+", place[1]):
                 found.setdefault(int(number), []).append(line)
         return {code: tuple(lines) for code, lines in found.items()}
+
+
+def _grown(digits: str, rest: str) -> list[int]:
+    """A code, and before it what it is if a line's end cuts it."""
+    codes = [int(digits)] if len(digits) > 3 else []
+    while (cut := _RUN_ON.match(rest)) and (more := re.match(r"\d+", rest[cut.end() :])) and len(digits + more[0]) <= 8:
+        digits, rest = digits + more[0], rest[cut.end() + more.end() :]
+        codes.insert(0, int(digits))
+    return codes
 
 
 def _one_line(text: str) -> str:
@@ -121,7 +128,9 @@ def _replies(text: str) -> str:
     open_code = ""
     for number, line in enumerate(lines):
         found = _REPLY.match(line)
-        if open_code and (again := re.match(rf"[ \t>|]*(?:.{{0,90}}?[<\[ :])??{open_code}[- ]((?:\d\.\d{{1,3}}\.\d{{1,3}}) )?", line)):
+        if open_code and (
+            again := re.match(rf"[ \t>|]*(?:.{{0,90}}?[<\[ :])??{open_code}[- ]((?:\d\.\d{{1,3}}\.\d{{1,3}}) )?", line)
+        ):
             lines[number] = line[again.end() :]
             if line[again.end() - 1 :][:1] == "" or f"{open_code} " in line[: again.end()]:
                 open_code = ""

@@ -22,7 +22,8 @@ Weight = Literal["code", "text", "vague", "echo"]
 WEIGHTS: Mapping[Weight, int] = {"code": 3, "text": 2, "vague": 1, "echo": 0}
 
 # What a text must speak of for a row with common words to count: else "connection refused" would explain a database.
-Topic = Literal["mail", "entra", "graph", "exchange", "winrm", "microsoft"]
+# any: of nobody else's service.
+Topic = Literal["mail", "entra", "graph", "exchange", "winrm", "microsoft", "any"]
 
 GAP = "…"  # in a phrase: up to so many letters and digits of any kind
 GAP_LENGTH = 160
@@ -46,7 +47,8 @@ class Row:
 
     ``where`` are the services that say it, ``stage`` the stage of a login, None for any. ``says`` are phrases of which
     one must stand in the text: only letters and digits count, ``…`` leaves something out. ``code`` is Entra's.
-    ``regex`` is for what phrases cannot say; it reads the text in one line. ``example`` is the text as it was seen.
+    ``regex`` is for what phrases cannot say; it reads the text in one line,
+    and only where one of ``hints``, squeezed, stands in it: a search costs a hundred times what a look costs. ``example`` is the text as it was seen.
     ``fix`` speaks of exosp's commands, ``cmdlet`` does it by hand (capitals stand for your own values, empty where no
     cmdlet helps). ``propagation``: the text also comes while a right change is still spreading. ``near``: what else the
     text must speak of, if it is not known who said it.
@@ -62,6 +64,7 @@ class Row:
     says: tuple[str, ...] = ()
     code: int = 0
     regex: str = ""
+    hints: tuple[str, ...] = ()
     weight: Weight = "text"
     propagation: bool = False
     near: frozenset[Topic] = field(default_factory=frozenset)
@@ -102,7 +105,11 @@ class Row:
         for pieces in self.phrases:
             if place := _stands(pieces, reading.tight):
                 return place
-        if self.regex and (hit := _compiled(self.regex).search(reading.flat)):
+        if (
+            self.regex
+            and any(hint in reading.tight for hint in self.hints)
+            and (hit := _compiled(self.regex).search(reading.flat))
+        ):
             at = reading.tight.find(squeezed(hit[0])[:40])
             return (max(at, 0), max(at, 0) + len(squeezed(hit[0])))
         return None
