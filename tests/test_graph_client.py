@@ -213,7 +213,8 @@ def test_an_application_by_its_unique_name(graph: Graph, server: Server):
     (seen,) = server.seen
     assert (seen.method, seen.path) == ("GET", "/v1.0/applications(uniqueName='app-65278')")
     assert seen.query == (
-        "$select=id,appId,displayName,uniqueName,signInAudience,requiredResourceAccess,passwordCredentials"
+        "$select=id,appId,displayName,uniqueName,signInAudience,requiredResourceAccess,passwordCredentials,"
+        "createdDateTime,publicClient,isFallbackPublicClient"
     )
     assert seen.headers["authorization"].startswith("Bearer ")
     assert len(seen.headers["client-request-id"]) == 36
@@ -221,7 +222,8 @@ def test_an_application_by_its_unique_name(graph: Graph, server: Server):
 
 
 def test_a_resources_roles_are_those_that_an_application_can_be_given(graph: Graph, server: Server):
-    """By value; disabled ones and those for users are left out. Ids differ between clouds, so none is known here."""
+    """By value; disabled ones and those for users are left out. Ids differ between clouds, so none is known here. Delegated
+    permissions likewise."""
     role = {"allowedMemberTypes": ["Application"], "isEnabled": True, "origin": "Application"}
     server.replies = [
         Reply(
@@ -235,15 +237,20 @@ def test_a_resources_roles_are_those_that_an_application_can_be_given(graph: Gra
                     {**role, "id": "r4", "value": "Both", "allowedMemberTypes": ["User", "Application"]},
                     {**role, "id": "r5", "value": None},
                 ],
+                "oauth2PermissionScopes": [
+                    {"id": "s1", "value": "IMAP.AccessAsUser.All", "isEnabled": True},
+                    {"id": "s2", "value": "POP.AccessAsUser.All", "isEnabled": False},
+                ],
             }
         )
     ]
     found = graph.resource(EXCHANGE_ONLINE)
     assert found is not None
     assert dict(found.roles) == {"IMAP.AccessAsApp": "r1", "Both": "r4"}
+    assert dict(found.scopes) == {"IMAP.AccessAsUser.All": "s1"}
     assert found.object_id == GRANT["resourceId"]
     assert server.seen[0].path == f"/v1.0/servicePrincipals(appId='{EXCHANGE_ONLINE}')"
-    assert server.seen[0].query == "$select=id,appId,appRoles"
+    assert server.seen[0].query == "$select=id,appId,appRoles,oauth2PermissionScopes"
 
 
 def test_the_other_reads(graph: Graph, server: Server):

@@ -464,7 +464,7 @@ def test_every_typo_is_named_with_its_key(name):
     typos |= {key[:at] + key[at + 1] + key[at] + key[at + 2 :] for at in range(len(key) - 1)}
     lines = {
         "": {"exosp": "1", "tenant": "a.example", "cloud": "global", "app": "{key: a, name: b, credential: {type: secret, valid_for: 1d, save_to: a.env}}",
-             "protocols": "[smtp]", "mailboxes": "[a@b.example]", "exchange": "{host: a}", "prune": "true"},
+             "protocols": "[smtp]", "mailboxes": "[a@b.example]", "exchange": "{host: a}", "prune": "true", "access": "application"},
         "app": {"id": "5e5addcd-3e8d-4e90-baf5-964efab2b20a", "key": "a", "name": "b", "credential": "{type: secret, valid_for: 1d, save_to: a.env}"},
         "app.credential": {"type": "secret", "valid_for": "1d", "save_to": "a.env"},
         "mailboxes": {"address": "a@b.example", "protocols": "[smtp]", "send_as": "{from: c@b.example}"},

@@ -254,6 +254,8 @@ class _Destroy:
 
     def _saved(self) -> Iterator[Item]:
         """The file last of all: as long as its secret lives, nobody else has the text."""
+        if self.want.app.credential is None:
+            return
         app, saved, shown = self.seen.registration, self.seen.credential, self.want.app.credential.shown
         if saved.state == "foreign":
             yield Drift("credential", shown, f"the file stays: {saved.why}")

@@ -255,6 +255,8 @@ class Sending:
                 self.seen = self.seen.observing(app)
             case UpdateApplication() if self.seen.application is not None:
                 app = replace(self.seen.application, required=write.required)
+                if write.redirects is not None:
+                    app = replace(app, redirects=write.redirects, public=True)
                 self.seen = self.seen.observing(replace(app, name=write.name or app.name))
             case TagPrincipal() if self.seen.principal is not None:
                 self.seen = self.seen.observing(replace(self.seen.principal, tags=write.tags))

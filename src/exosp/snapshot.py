@@ -16,6 +16,7 @@ ApplicationObjectId = NewType("ApplicationObjectId", str)
 PrincipalObjectId = NewType("PrincipalObjectId", str)
 ClaimedObjectId = NewType("ClaimedObjectId", str)
 RoleId = NewType("RoleId", str)
+ScopeId = NewType("ScopeId", str)
 KeyId = NewType("KeyId", str)
 MailboxId = NewType("MailboxId", str)  # ExternalDirectoryObjectId: the one identity all addresses resolve to
 Address = NewType("Address", str)
@@ -50,7 +51,8 @@ class Secret:
 
 @dataclass(frozen=True)
 class Application:
-    """The registration."""
+    """The registration. ``redirects``: where a browser's sign-in may end, of those that make a public client; ``public``:
+    it may come without a secret where no redirect is, as with a device code."""
 
     object_id: ApplicationObjectId
     app_id: AppId
@@ -59,6 +61,8 @@ class Application:
     audience: str  # signInAudience
     required: tuple[RequiredResource, ...] = ()
     secrets: tuple[Secret, ...] = ()
+    redirects: tuple[str, ...] = ()
+    public: bool = False
     created: datetime | None = field(default=None, compare=False)  # for how old a grant can be at most
 
 
@@ -88,10 +92,12 @@ class EnterpriseApplication:
 
 @dataclass(frozen=True)
 class Resource:
-    """The tenant's own enterprise application of Office 365 Exchange Online, with its application roles by value."""
+    """The tenant's own enterprise application of Office 365 Exchange Online, with its application roles and its delegated
+    permissions by value."""
 
     object_id: PrincipalObjectId
     roles: Mapping[str, RoleId]
+    scopes: Mapping[str, ScopeId] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

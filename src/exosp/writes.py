@@ -55,21 +55,25 @@ RESOURCE: Ref[PrincipalObjectId] = Ref("resource.object_id")
 
 @dataclass(frozen=True)
 class UpsertApplication:
-    """PATCH /applications(uniqueName='…') with Prefer: create-if-missing. ``required`` is the whole list to stand."""
+    """PATCH /applications(uniqueName='…') with Prefer: create-if-missing. ``required`` is the whole list to stand, and so is
+    ``redirects``, of publicClient, with which the application becomes a public client; None leaves both as they are."""
 
     unique_name: str
     name: str
     audience: str
     required: tuple[RequiredResource, ...]
+    redirects: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
 class UpdateApplication:
-    """PATCH /applications/{id}, of one that was adopted. ``name`` empty: as it is; ``required`` is the whole list."""
+    """PATCH /applications/{id}, of one that was adopted. ``name`` empty: as it is; ``required`` is the whole list, and
+    ``redirects`` as above."""
 
     application: ApplicationObjectId
     name: str
     required: tuple[RequiredResource, ...]
+    redirects: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from .. import clouds, mail, playbook, signin
 from ..clouds import Cloud
@@ -25,7 +26,12 @@ from ..probes import Token
 from ..snapshot import Address, Protocol, Snapshot
 from ..tenant import Tenant
 from ..vault import EnvFile
+from . import signing
 from .screen import Screen
+from .signing import Nowhere, nobody
+
+if TYPE_CHECKING:
+    from ..signin.person import Person, Way
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -72,6 +78,7 @@ class Session:
         deadline: float = 900.0,
         environment: Mapping[str, str] | None = None,
         clock: Clock | None = None,
+        person: "Way | None" = None,
     ) -> None:
         self.want = want
         self.environment = os.environ if environment is None else environment
@@ -86,7 +93,11 @@ class Session:
         self.graph = Graph(self.cloud, self._admin)
         self.exchange = Online(self._remoting)
         self.patience = Patience(clock or WallClock(), deadline, screen.waiting)
-        self.vault = EnvFile(want.app.credential.save_to, self._issue)
+        self.vault: EnvFile | Nowhere = Nowhere()
+        if want.app.credential is not None:
+            self.vault = EnvFile(want.app.credential.save_to, self._issue)
+        self._screen, self._way = screen, person
+        self._person: Person | None = None
 
     def __enter__(self) -> "Session":
         try:
@@ -102,6 +113,8 @@ class Session:
         self._close()
 
     def _close(self) -> None:
+        if self._person is not None:
+            self._person.close()
         self._remoting.close()
         self.graph.close()
         self._admin.close()
@@ -148,6 +161,10 @@ class Session:
     # verify's Logins
 
     def token(self) -> signin.Token:
+        if self.want.delegated and self._way is not None:
+            return self._someone(self._way).token()
+        if self.want.app.credential is None or isinstance(self.vault, Nowhere):
+            raise nobody(self.want)
         kept = self.vault.load()
         if kept is None:
             raise Missing(
@@ -168,6 +185,21 @@ class Session:
             return PROBES[protocol](self.cloud.endpoint(protocol), "nobody", stop, ca=self.cloud.ca, sender="a@b")
         except _Reached:
             return Reading("capability", True, None, "", (), False)
+
+    def _someone(self, way: "Way") -> "Person":
+        """The person who signs in to the application, which must be there. Raises Missing."""
+        if self._person is None:
+            app = self.tenant.directory.application_by_app_id(self.want.app.id) if self.want.app.id else (
+                self.tenant.directory.application(self.want.app.unique_name)
+            )  # fmt: skip
+            if app is None:
+                raise Missing(
+                    "there is no application to sign in to", service="token", asked=self.want.app.unique_name,
+                    hint="apply makes it",
+                )  # fmt: skip
+            tenant_id, patience = self.tenant.tenant_id, self.patience
+            self._person = signing.person(self.want, way, self.cloud, tenant_id, app.app_id, self._screen, patience)
+        return self._person
 
     def login(self, protocol: Protocol, user: str, sender: str, token: Token) -> Reading:
         return PROBES[protocol](self.cloud.endpoint(protocol), user, token.reveal, ca=self.cloud.ca, sender=sender)

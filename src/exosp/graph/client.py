@@ -60,12 +60,12 @@ READ_TIMEOUT = 60.0  # seconds
 
 _APPLICATION = (
     "id", "appId", "displayName", "uniqueName", "signInAudience", "requiredResourceAccess", "passwordCredentials",
-    "createdDateTime",
+    "createdDateTime", "publicClient", "isFallbackPublicClient",
 )  # fmt: skip
 _DELETED = (*_APPLICATION, "deletedDateTime")
 _LARGEST_PAGE = 999  # learn.microsoft.com/graph/api/directory-deleteditems-list
 _PRINCIPAL = ("id", "appId", "displayName", "tags", "accountEnabled")
-_RESOURCE = ("id", "appId", "appRoles")
+_RESOURCE = ("id", "appId", "appRoles", "oauth2PermissionScopes")
 _ASSIGNMENT = ("id", "principalId", "resourceId", "appRoleId", "createdDateTime")
 
 
@@ -219,7 +219,7 @@ class Graph:
             case UpdateApplication():
                 builder = self._client.applications.by_application_id(write.application)
                 named = {"displayName": write.name} if write.name else {}
-                body = {**named, "requiredResourceAccess": _required(write.required)}
+                body = {**named, "requiredResourceAccess": _required(write.required), **_public(write.redirects)}
                 return _shown(self._write("PATCH", builder, body, write), records.application)
             case CreatePrincipal():
                 body = {"appId": write.app_id.value(seen), "tags": list(write.tags)}
@@ -268,6 +268,7 @@ class Graph:
             "displayName": write.name,
             "signInAudience": write.audience,
             "requiredResourceAccess": _required(write.required),
+            **_public(write.redirects),
         }
         if self._has_unique_name_key:
             try:
@@ -392,6 +393,13 @@ def _required(entries: tuple[RequiredResource, ...]) -> list[dict[str, Any]]:
         {"resourceAppId": entry.resource, "resourceAccess": [{"id": i, "type": t} for i, t in entry.access]}
         for entry in entries
     ]
+
+
+def _public(redirects: tuple[str, ...] | None) -> dict[str, Any]:
+    """What makes a public client: its redirect URIs, and the switch that device codes need (Allow public client flows)."""
+    if redirects is None:
+        return {}
+    return {"publicClient": {"redirectUris": list(redirects)}, "isFallbackPublicClient": True}
 
 
 def _quoted(text: str) -> str:

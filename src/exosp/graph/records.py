@@ -18,6 +18,7 @@ from ..snapshot import (
     Resource,
     RoleAssignment,
     RoleId,
+    ScopeId,
     Secret,
 )
 
@@ -48,6 +49,8 @@ def application(body: dict[str, Any]) -> Application:
             for entry in body.get("requiredResourceAccess") or ()
         ),
         secrets=tuple(secret(entry) for entry in body.get("passwordCredentials") or ()),
+        redirects=tuple((body.get("publicClient") or {}).get("redirectUris") or ()),
+        public=body.get("isFallbackPublicClient") is True,
         created=_when(body.get("createdDateTime")),
     )
 
@@ -83,7 +86,12 @@ def resource(body: dict[str, Any]) -> Resource:
         for role in body["appRoles"]
         if role.get("isEnabled") and "Application" in role.get("allowedMemberTypes", ()) and role.get("value")
     }
-    return Resource(PrincipalObjectId(text(body, "id")), MappingProxyType(roles))
+    scopes = {
+        text(scope, "value"): ScopeId(text(scope, "id"))
+        for scope in body.get("oauth2PermissionScopes") or ()
+        if scope.get("isEnabled") and scope.get("value")
+    }
+    return Resource(PrincipalObjectId(text(body, "id")), MappingProxyType(roles), MappingProxyType(scopes))
 
 
 def assignment(body: dict[str, Any]) -> RoleAssignment:

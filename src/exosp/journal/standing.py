@@ -82,7 +82,8 @@ def before(write: Write, seen: Snapshot) -> Any:
     match write:
         case UpsertApplication() | UpdateApplication():
             app = seen.application
-            return app and {
+            client = {} if write.redirects is None or app is None else {"redirects": [*app.redirects], "public": app.public}
+            return app and client | {
                 "name": app.name,
                 "audience": app.audience,
                 "required": [

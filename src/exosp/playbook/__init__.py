@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import Fault, PlaybookError, UsageError
-from .values import PROTOCOLS, App, Box, Place, Playbook, Reach, SecretCredential, SendAs
+from .values import PROTOCOLS, Access, App, Box, Place, Playbook, Reach, SecretCredential, SendAs
 
-__all__ = ["PROTOCOLS", "App", "Box", "Place", "Playbook", "Reach", "SecretCredential", "SendAs", "parse", "read"]
+__all__ = [
+    "PROTOCOLS", "Access", "App", "Box", "Place", "Playbook", "Reach", "SecretCredential", "SendAs", "parse", "read",
+]  # fmt: skip
 
 LARGEST = 1024 * 1024  # bytes; some twenty thousand mailboxes
 

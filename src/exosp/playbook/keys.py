@@ -23,10 +23,10 @@ NEEDED, OPTIONAL = True, False
 
 LEVELS: dict[str, dict[str, bool]] = {
     "": {
-        "exosp": NEEDED, "tenant": NEEDED, "cloud": OPTIONAL, "app": NEEDED, "protocols": OPTIONAL,
+        "exosp": NEEDED, "tenant": NEEDED, "cloud": OPTIONAL, "access": OPTIONAL, "app": NEEDED, "protocols": OPTIONAL,
         "mailboxes": NEEDED, "exchange": OPTIONAL, "prune": OPTIONAL,
     },
-    "app": {"id": OPTIONAL, "key": NEEDED, "name": NEEDED, "credential": NEEDED},
+    "app": {"id": OPTIONAL, "key": NEEDED, "name": NEEDED, "credential": OPTIONAL},
     "app.credential": {"type": NEEDED, "valid_for": NEEDED, "save_to": NEEDED},
     "mailboxes": {"address": NEEDED, "protocols": OPTIONAL, "send_as": OPTIONAL},
     "mailboxes.send_as": {"from": NEEDED, "by": OPTIONAL},
@@ -93,8 +93,10 @@ class Keys:
         self.faults = faults
         self.allow_outside = allow_outside
 
-    def keys(self, level: str, called: str, node: Node | None, start: int) -> dict[str, tuple[Scalar, Node]] | None:
-        """A mapping's keys, all of them known. What is unknown or missing is a fault."""
+    def keys(
+        self, level: str, called: str, node: Node | None, start: int, spare: frozenset[str] = frozenset()
+    ) -> dict[str, tuple[Scalar, Node]] | None:
+        """A mapping's keys, all of them known. What is unknown or missing is a fault. ``spare``: needed elsewhere, not here."""
         if not isinstance(node, Keyed):
             if node is not None:
                 self.wrong(called, node, "a mapping of keys", EXAMPLES.get(level, ""), in_quotes=False)
@@ -108,7 +110,13 @@ class Keys:
                 if meant is not None:
                     found.setdefault(meant, (key, value))
         for name, needed in known.items():
-            if needed and name not in found and node.whole and STANDS_FOR.get(f"{level}.{name}") not in found:
+            if (
+                needed
+                and name not in spare
+                and name not in found
+                and node.whole
+                and STANDS_FOR.get(f"{level}.{name}") not in found
+            ):
                 example = EXAMPLES[f"{level}.{name}".removeprefix(".")]
                 self.fault(start, f"{called} has no `{name}`", f"add {example}")
         return found

@@ -11,7 +11,7 @@ from ..snapshot import Address, Protocol
 from . import rules
 from .keys import EXAMPLES, Keys, Text, is_empty, quoted
 from .rules import Refused
-from .values import PROTOCOLS, App, Box, Playbook, Reach, SecretCredential, SendAs
+from .values import PROTOCOLS, Access, App, Box, Playbook, Reach, SecretCredential, SendAs
 from .yaml_nodes import Mapping as Keyed
 from .yaml_nodes import Node, Scalar, Sequence
 
@@ -24,6 +24,8 @@ CLOUD_HINTS = {
 class Reader(Keys):
     """Reads one playbook; where a method answers nothing, there was a fault."""
 
+    _access: Access = "application"
+
     # A playbook from the top
 
     def playbook(self, root: Node) -> Playbook | None:
@@ -35,6 +37,8 @@ class Reader(Keys):
         self._version(keys.get("exosp"))
         tenant = self.optional(keys, "tenant", rules.tenant, field="tenant")
         cloud = self.optional(keys, "cloud", self._cloud, field="cloud")
+        access = self.optional(keys, "access", self.one_of(rules.ACCESS, "kind of access"), field="access")
+        self._access = cast(Access, access or "application")
         app = self._app(*keys["app"]) if "app" in keys else None
         protocols = self._protocols("protocols", keys["protocols"][1]) if "protocols" in keys else PROTOCOLS
         boxes = self._boxes(keys["mailboxes"], protocols) if "mailboxes" in keys else ()
@@ -42,7 +46,7 @@ class Reader(Keys):
         prune = self._truth("prune", *keys["prune"]) if "prune" in keys else False
         if self.faults or tenant is None or app is None:
             return None
-        return Playbook(self.path, tenant, cloud or "global", app, protocols, boxes, exchange, prune)
+        return Playbook(self.path, tenant, cloud or "global", app, protocols, boxes, exchange, prune, self._access)
 
     def _truth(self, field: str, key: Scalar, node: Node) -> bool:
         """true or false, as YAML writes them: any other word could be meant either way."""
@@ -79,13 +83,27 @@ class Reader(Keys):
         found = self.optional(keys, "key", rules.key, field="app.key")
         name = self.optional(keys, "name", rules.name, field="app.name")
         credential = self._credential(*keys["credential"]) if "credential" in keys else None
-        if credential is None or (app_id is None and (found is None or name is None)):
+        if "credential" not in keys and self._access == "application":
+            self.fault(key.start, "`app` has no `credential`", f"add {EXAMPLES['app.credential']}")
+        elif "credential" in keys and self._access == "delegated":
+            what = "`access: delegated` makes a public client, which has no credential"
+            self.fault(keys["credential"][0].start, what, "leave `credential` out: people sign in")
+        if app_id is None and (found is None or name is None):
             return None
-        return App(found or app_id or "", name or "", credential, self.place(key.start), app_id)
+        secret = credential if isinstance(credential, SecretCredential) else None
+        return App(found or app_id or "", name or "", secret, self.place(key.start), app_id, credential == "federated")
 
-    def _credential(self, key: Scalar, node: Node) -> SecretCredential | None:
+    def _credential(self, key: Scalar, node: Node) -> "SecretCredential | Literal['federated'] | None":
+        """What the application proves itself by. A federated one is made and used elsewhere: nothing more is said of it."""
         field = "app.credential"
-        keys = self.keys(field, f"`{field}`", self.filled(field, key, node), key.start)
+        filled = self.filled(field, key, node)
+        if _is_federated(filled):
+            keys = self.keys(field, f"`{field}`", filled, key.start, frozenset(("valid_for", "save_to")))
+            for name in ("valid_for", "save_to"):
+                if keys and name in keys:
+                    self.fault(keys[name][0].start, f"a federated credential has no `{name}`", "it is made elsewhere")
+            return "federated"
+        keys = self.keys(field, f"`{field}`", filled, key.start)
         if keys is None:
             return None
         self.optional(keys, "type", self.one_of(rules.CREDENTIALS, "type of credential"), field=f"{field}.type")
@@ -201,6 +219,10 @@ class Reader(Keys):
             self.fault(key.start, "`send_as` needs smtp, which is not among this mailbox's protocols")
         if sender is not None and address is not None and by == "mailbox" and sender.lower() == address.lower():
             self.fault(keys["from"][1].start, "a mailbox needs no right to send as itself", "drop `send_as`")
+        if self._access == "delegated":
+            self.fault(
+                key.start, "`send_as` is the application's, and with `access: delegated` people hold their own rights"
+            )
         if sender is None:
             return None
         return SendAs(Address(sender), cast(Literal["app", "mailbox"], by or "app"), self.place(key.start))
@@ -230,6 +252,13 @@ class Reader(Keys):
         else:
             held = self.text("exchange.port", filled) if filled is not None else None
         return self.checked("exchange.port", held, _port_number)
+
+
+def _is_federated(node: Node | None) -> bool:
+    """Whether a credential says that it is one."""
+    return isinstance(node, Keyed) and any(
+        name.text == "type" and isinstance(value, Scalar) and value.text == "federated" for name, value in node.pairs
+    )
 
 
 def _port_number(value: str) -> int:

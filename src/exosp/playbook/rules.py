@@ -27,7 +27,8 @@ ADDRESS_LENGTH, LOCAL_LENGTH, DOMAIN_LENGTH = 254, 64, 253  # RFC 5321 §4.5.3.1
 
 AUTHS = ("basic", "certificate", "credssp", "kerberos", "negotiate", "ntlm")  # pypsrp's
 REMOTINGS = ("winrm",)
-CREDENTIALS = ("secret",)
+CREDENTIALS = ("secret", "federated")
+ACCESS = ("application", "delegated")
 JOINERS = "\u200c\u200d"  # ordinary letters of Persian and Hindi names, though Unicode counts them as format characters
 
 

@@ -8,6 +8,9 @@ from ..snapshot import Address, AppId, Protocol
 
 PROTOCOLS: tuple[Protocol, ...] = ("imap", "pop", "smtp")
 
+Access = Literal["application", "delegated"]
+"""Who opens mailboxes: the application by itself, or people who sign in to it."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -35,13 +38,15 @@ class SecretCredential:
 class App:
     """The application. ``key`` is its identity, or ``id`` where that names one which exists already and is adopted:
     then ``key`` only names secrets and journals, and is the id where the playbook has none. ``name`` is for people and
-    identifies nothing; empty: as it is."""
+    identifies nothing; empty: as it is. ``credential`` None: exosp makes none, as the application's own is a federated one
+    (``federated``), or as people sign in to it."""
 
     key: str
     name: str
-    credential: SecretCredential
+    credential: SecretCredential | None
     place: Place
     id: AppId | None = None
+    federated: bool = False
 
     @property
     def unique_name(self) -> str:
@@ -99,6 +104,12 @@ class Playbook:
     boxes: tuple[Box, ...]
     exchange: Reach
     prune: bool = False  # take away what the application may do and the playbook does not list
+    access: Access = "application"
+
+    @property
+    def delegated(self) -> bool:
+        """People sign in, and open what they hold rights on; the application by itself opens nothing."""
+        return self.access == "delegated"
 
     def needed(self) -> tuple[Protocol, ...]:
         """The protocols that any mailbox uses, in the order imap, pop, smtp."""

@@ -1,19 +1,21 @@
-"""The registration: found by its uniqueName or adopted by its appId, asking for the roles that the protocols need.
+"""The registration: found by its uniqueName or adopted by its appId, asking for the permissions that the protocols need:
+roles, or where people sign in delegated permissions, and then a public client with a redirect URI.
 
 What makes it ours is the uniqueName ``exosp-<key>``, or that the playbook names its appId; a display name identifies
 nothing. requiredResourceAccess gains our entries and keeps every other one. A deleted application keeps its uniqueName,
 so it is restored from the recycle bin and never made a second time. What was adopted keeps all else that it is.
-Source: learn.microsoft.com/graph/api/application-upsert, directory-deleteditems-restore.
+Source: learn.microsoft.com/graph/api/application-upsert, directory-deleteditems-restore; of delegated access the vendor's
+page on OAuth for IMAP, POP and SMTP, and learn.microsoft.com/entra/identity-platform/reply-url (http://localhost, any port).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from ..errors import Forbidden
 from ..plan import Change, Drift, Refusal
 from ..playbook import Playbook
-from ..snapshot import EXCHANGE_ONLINE, Application, RequiredResource, RoleId, Snapshot
+from ..snapshot import EXCHANGE_ONLINE, Application, RequiredResource, RoleId, ScopeId, Snapshot
 from ..tenant import Tenant
 from ..writes import RestoreApplication, UpdateApplication, UpsertApplication
 
@@ -21,6 +23,10 @@ AUDIENCE = "AzureADMyOrg"  # single tenant
 PREFIX = "exosp-"  # of every uniqueName that a playbook's key makes
 
 ROLE_OF = {"imap": "IMAP.AccessAsApp", "pop": "POP.AccessAsApp", "smtp": "SMTP.SendAsApp"}
+SCOPE_OF = {"imap": "IMAP.AccessAsUser.All", "pop": "POP.AccessAsUser.All", "smtp": "SMTP.Send"}
+REDIRECT = "http://localhost"  # for system browsers; the port is the sign-in's own
+_TYPE = {"application": "Role", "delegated": "Scope"}  # as requiredResourceAccess calls them
+CONSENT = "each person, at the first sign-in; where the tenant leaves that to administrators, one of them for all"
 
 
 def observe(want: Playbook, tenant: Tenant, seen: Snapshot) -> Snapshot:
@@ -67,12 +73,14 @@ def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
             "the tenant needs a subscription with Exchange Online",
         )
         return
-    missing = [ROLE_OF[p] for p in want.needed() if ROLE_OF[p] not in seen.resource.roles]
+    offered = seen.resource.scopes if want.delegated else seen.resource.roles
+    missing = [value for value in permissions(want) if value not in offered]
     if missing:
+        kind = "delegated permission" if want.delegated else "application role"
         yield Refusal(
             "application",
             "Office 365 Exchange Online",
-            f"Exchange Online offers no application role {', '.join(missing)} in this tenant",
+            f"Exchange Online offers no {kind} {', '.join(missing)} in this tenant",
             "check that `cloud` and `tenant` in the playbook belong together",
         )
         return
@@ -80,12 +88,17 @@ def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
         yield _not_here(want, seen)
         return
     app = seen.registration
-    required = _with(app.required if app else (), _needed(want, seen))
+    required = _with(app.required if app else (), _needed(want, seen), _TYPE[want.access])
     if app is None:
-        after = {"name": want.app.name, "signInAudience": AUDIENCE, "permissions": _values(want)}
+        after: dict[str, Any] = {
+            "name": want.app.name, "signInAudience": AUDIENCE, "permissions": sorted(permissions(want)),
+        }  # fmt: skip
+        if want.delegated:
+            after |= {"redirect": REDIRECT, "publicClient": True, "consent": CONSENT}
+        redirects = (REDIRECT,) if want.delegated else None
         yield Change(
             "application", "create", want.app.name, None, after,
-            (UpsertApplication(want.app.unique_name, want.app.name, AUDIENCE, required),),
+            (UpsertApplication(want.app.unique_name, want.app.name, AUDIENCE, required, redirects),),
             f"no application has the unique name {want.app.unique_name}",
         )  # fmt: skip
         return
@@ -121,22 +134,26 @@ def _mended(
         differs.append(f"its audience is {app.audience}, not this tenant alone")
     if app.required != required:
         differs.append(f"it does not ask for {_unasked(seen, app, required)}")
+    redirects = _redirects(want, app, differs)
     writes: tuple[RestoreApplication | UpdateApplication | UpsertApplication, ...] = ()
     if differs and adopted:
-        writes = (UpdateApplication(app.object_id, want.app.name, required),)
+        writes = (UpdateApplication(app.object_id, want.app.name, required, redirects),)
     elif differs:
-        writes = (UpsertApplication(want.app.unique_name, want.app.name, AUDIENCE, required),)
+        writes = (UpsertApplication(want.app.unique_name, want.app.name, AUDIENCE, required, redirects),)
     target = called(want, seen)
     before: dict[str, Any] = {
         "name": app.name,
         "signInAudience": app.audience,
         "permissions": _asked(seen, app.required),
     }
-    after = {
+    after: dict[str, Any] = {
         "name": target,
         "signInAudience": app.audience if adopted else AUDIENCE,
         "permissions": _asked(seen, required),
     }
+    if want.delegated:
+        before |= {"redirect": REDIRECT in app.redirects, "publicClient": app.public}
+        after |= {"redirect": True, "publicClient": True, "consent": CONSENT}
     if seen.application is None:
         first = seen.deleted[0]
         since = f"{first.deleted:%Y-%m-%d %H:%M} UTC" if first.deleted else "a time that Graph does not say"
@@ -161,38 +178,59 @@ def _drift(want: Playbook, seen: Snapshot, app: Application) -> Iterator[Drift]:
     assert seen.resource is not None
     consented = {row.role for row in seen.assignments if row.resource == seen.resource.object_id}
     names = {role: value for value, role in seen.resource.roles.items()}
-    for role in _roles(app.required) - set(_needed(want, seen)):
+    needed = set() if want.delegated else set(_needed(want, seen))
+    for role in _held(app.required, "Role") - needed:
         if role not in consented:  # else consent has it
-            yield Drift(
-                "application", target, f"it asks for {names.get(role, role)}, which no protocol of the playbook needs"
-            )
+            shown = names.get(RoleId(role), role)
+            yield Drift("application", target, f"it asks for {shown}, which no protocol of the playbook needs")
+    if want.delegated:
+        called_ = {id_: value for value, id_ in seen.resource.scopes.items()}
+        for scope in _held(app.required, "Scope") - set(_needed(want, seen)):
+            shown = called_.get(ScopeId(scope), scope)
+            yield Drift("application", target, f"it asks for {shown}, which no protocol of the playbook needs")
 
 
-def _needed(want: Playbook, seen: Snapshot) -> tuple[RoleId, ...]:
+def _redirects(want: Playbook, app: Application, differs: list[str]) -> tuple[str, ...] | None:
+    """The redirect URIs to stand, others' among them; None where they are right or nobody's affair. What is not right is
+    added to ``differs``."""
+    if not want.delegated:
+        return None
+    found = []
+    if REDIRECT not in app.redirects:
+        found.append(f"it has no redirect URI {REDIRECT}, where a browser's sign-in ends")
+    if not app.public:
+        found.append("it does not allow public client flows, which a device code needs")
+    differs += found
+    return tuple(dict.fromkeys((*app.redirects, REDIRECT))) if found else None
+
+
+def permissions(want: Playbook) -> list[str]:
+    """What the protocols need of Exchange Online, by value: roles, or where people sign in delegated permissions."""
+    values = SCOPE_OF if want.delegated else ROLE_OF
+    return [values[protocol] for protocol in want.needed()]
+
+
+def _needed(want: Playbook, seen: Snapshot) -> tuple[str, ...]:
+    """Their ids in this tenant."""
     assert seen.resource is not None
-    return tuple(seen.resource.roles[ROLE_OF[p]] for p in want.needed())
+    offered: Mapping[str, str] = seen.resource.scopes if want.delegated else seen.resource.roles
+    return tuple(offered[value] for value in permissions(want))
 
 
-def _values(want: Playbook) -> list[str]:
-    return sorted(ROLE_OF[p] for p in want.needed())
-
-
-def _roles(required: tuple[RequiredResource, ...]) -> set[RoleId]:
-    """The application roles on Exchange Online that are asked for."""
+def _held(required: tuple[RequiredResource, ...], kind: str) -> set[str]:
+    """The permissions of that kind on Exchange Online that are asked for, by id."""
     return {
-        RoleId(id_)
-        for entry in required
-        if entry.resource == EXCHANGE_ONLINE
-        for id_, type_ in entry.access
-        if type_ == "Role"
+        id_ for entry in required if entry.resource == EXCHANGE_ONLINE for id_, type_ in entry.access if type_ == kind
     }
 
 
 def _asked(seen: Snapshot, required: tuple[RequiredResource, ...]) -> list[str]:
     """By name; permissions of other resources are not shown, as they stay."""
     assert seen.resource is not None
-    held = {role.lower() for role in _roles(required)}
-    return sorted(value for value, role in seen.resource.roles.items() if role.lower() in held)
+    roles = {id_.lower() for id_ in _held(required, "Role")}
+    scopes = {id_.lower() for id_ in _held(required, "Scope")}
+    asked = [value for value, role in seen.resource.roles.items() if role.lower() in roles]
+    return sorted([*asked, *(value for value, scope in seen.resource.scopes.items() if scope.lower() in scopes)])
 
 
 def _unasked(seen: Snapshot, app: Application, required: tuple[RequiredResource, ...]) -> str:
@@ -201,16 +239,16 @@ def _unasked(seen: Snapshot, app: Application, required: tuple[RequiredResource,
     consented = {row.role for row in seen.assignments if row.resource == seen.resource.object_id}
     shown = []
     for value in sorted(set(_asked(seen, required)) - set(_asked(seen, app.required))):
-        shown.append(f"{value} (consented to already)" if seen.resource.roles[value] in consented else value)
+        shown.append(f"{value} (consented to already)" if seen.resource.roles.get(value) in consented else value)
     return ", ".join(shown)
 
 
-def _with(required: tuple[RequiredResource, ...], roles: tuple[RoleId, ...]) -> tuple[RequiredResource, ...]:
-    """``required`` with these roles on Exchange Online added; order and every other entry stay."""
+def _with(required: tuple[RequiredResource, ...], ids: tuple[str, ...], kind: str) -> tuple[RequiredResource, ...]:
+    """``required`` with these permissions on Exchange Online added; order and every other entry stay."""
     ours = next((entry for entry in required if entry.resource == EXCHANGE_ONLINE), None)
     if ours is None:
-        return (*required, RequiredResource(EXCHANGE_ONLINE, tuple((role, "Role") for role in roles)))
+        return (*required, RequiredResource(EXCHANGE_ONLINE, tuple((id_, kind) for id_ in ids)))
     have = {(id_.lower(), type_) for id_, type_ in ours.access}
-    gained = tuple((role, "Role") for role in roles if (role.lower(), "Role") not in have)
+    gained = tuple((id_, kind) for id_ in ids if (id_.lower(), kind) not in have)
     grown = RequiredResource(ours.resource, (*ours.access, *gained))
     return tuple(grown if entry is ours else entry for entry in required)

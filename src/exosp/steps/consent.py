@@ -1,5 +1,6 @@
 """Admin consent: the app role assignments that a token's ``roles`` come from.
 
+Where people sign in there is none to give: each consents for oneself, and to speak for everybody is not exosp's.
 Role ids are looked up by value on the tenant's own resource principal: clouds differ (ScubaGear, GCC High).
 Source: learn.microsoft.com/graph/api/serviceprincipal-post-approleassignedto.
 """
@@ -25,7 +26,7 @@ def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
     if seen.resource is None:
         return
     held = {row.role for row in seen.assignments if row.resource == seen.resource.object_id}
-    for protocol in want.needed():
+    for protocol in () if want.delegated else want.needed():
         value = ROLE_OF[protocol]
         role = seen.resource.roles.get(value)
         if role is not None and role not in held:
@@ -40,7 +41,8 @@ def _beyond(want: Playbook, seen: Snapshot) -> Iterator[Change | Drift]:
     """Roles that tokens carry and no protocol of the playbook needs. Those on other resources than Exchange Online are
     shown and never taken away: what they are for is not the playbook's affair."""
     assert seen.resource is not None
-    needed = {seen.resource.roles.get(ROLE_OF[protocol]) for protocol in want.needed()}
+    asked = () if want.delegated else want.needed()
+    needed = {seen.resource.roles.get(ROLE_OF[protocol]) for protocol in asked}
     names = {role: value for value, role in seen.resource.roles.items()}
     for row in seen.assignments:
         if row.resource != seen.resource.object_id:

@@ -1,5 +1,6 @@
 """The application's client secret and its saved copy. A secret is added only where none of ours can be alive: a live
-one whose copy is lost is never answered by adding another.
+one whose copy is lost is never answered by adding another. An application that people sign in to, or that proves itself by
+a federated credential, gets none.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,6 +32,9 @@ def live(want: Playbook, seen: Snapshot) -> tuple[Secret, ...]:
 
 def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
     wish, saved = want.app.credential, seen.credential
+    if wish is None:
+        yield from _needless(want, seen)
+        return
     orphans = tuple(s for s in live(want, seen) if s.key_id in seen.lost_secrets)
     remove = tuple(RemoveSecret(APPLICATION, s.key_id) for s in orphans)
     alive = tuple(s for s in live(want, seen) if s not in orphans)
@@ -39,7 +43,7 @@ def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
             yield Change(
                 "credential", "update", wish.shown, {"lost": [s.label for s in orphans]}, {"lost": []}, remove, _LOST
             )
-        yield from _several(want, seen, alive)
+        yield from _several(wish.shown, seen, alive)
         return
     if saved.state == "foreign":
         yield Refusal(
@@ -84,11 +88,26 @@ def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
     )  # fmt: skip
 
 
-def _several(want: Playbook, seen: Snapshot, alive: Sequence[Secret]) -> Iterator[Drift]:
+def _needless(want: Playbook, seen: Snapshot) -> Iterator[Change | Drift]:
+    """Secrets of ours that the playbook has no use for any more."""
+    alive = live(want, seen)
+    if not alive:
+        return
+    why = "people sign in to it" if want.delegated else "its credential is federated"
+    what = f"{len(alive)} live {'secret' if len(alive) == 1 else 'secrets'} of ours, {_named(alive)}, and {why}"
+    target = want.app.secret_label
+    if want.prune:
+        remove = tuple(RemoveSecret(APPLICATION, s.key_id) for s in alive)
+        before = {"secrets": [s.label for s in alive]}
+        yield Change("credential", "remove", target, before, {"secrets": []}, remove, f"{what}; and prune is on")
+    else:
+        yield Drift("credential", target, what, access=True)
+
+
+def _several(shown: str, seen: Snapshot, alive: Sequence[Secret]) -> Iterator[Drift]:
     """Live secrets of ours beside the saved one. None is removed unasked: a copy may be in use elsewhere."""
     used = [s for s in alive if s.key_id == seen.credential.key_id]
     others = [s for s in alive if s not in used]
-    shown = want.app.credential.shown
     if used and others:
         yield Drift(
             "credential", shown,

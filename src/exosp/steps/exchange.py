@@ -44,6 +44,12 @@ def observe(want: Playbook, tenant: Tenant, seen: Snapshot) -> Snapshot:
 
 def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
     bad, name = wrong(seen), called(want, seen)
+    if want.delegated:  # no login goes by an entry: people hold their own rights
+        for entry in of_ours(seen):
+            yield Drift(
+                "exchange", name, f"Exchange knows the application, under {entry.object_id}; people sign in without"
+            )
+        return
     refusals = [refusal for entry in bad for refusal in _refusals(entry, seen)]
     if refusals:
         yield from refusals
@@ -94,8 +100,8 @@ def _is_right(entry: ExchangeEntry, seen: Snapshot) -> bool:
 def regranted(want: Playbook, seen: Snapshot) -> tuple[AddMailboxPermission | AddRecipientPermission, ...]:
     """What the repair grants to the right entry: what wrong ones hold and what an interrupted repair owes, without what
     the right one has. With ``prune`` only what the playbook lists. Nothing where the repair is refused."""
-    bad = wrong(seen)
-    if any(refusal for entry in bad for refusal in _refusals(entry, seen)):
+    bad = [] if want.delegated else wrong(seen)
+    if want.delegated or any(refusal for entry in bad for refusal in _refusals(entry, seen)):
         return ()
     good = right(seen)
     own = seen.holdings.get(good.identity, NOTHING) if good else NOTHING
@@ -124,7 +130,9 @@ def regranted(want: Playbook, seen: Snapshot) -> tuple[AddMailboxPermission | Ad
 
 
 def listed(want: Playbook, seen: Snapshot) -> tuple[set[MailboxId], set[MailboxId]]:
-    """The mailboxes that the application is to open, and those that it is to send as."""
+    """The mailboxes that the application is to open, and those that it is to send as: none where people sign in."""
+    if want.delegated:
+        return set(), set()
     boxes = {box.id for box in seen.found(box.address for box in want.boxes)}
     senders = {box.send_as.sender for box in want.boxes if box.send_as and box.send_as.by == "app"}
     return boxes, {box.id for box in seen.found(senders)}

@@ -1,4 +1,5 @@
-"""Who may open which mailbox: FullAccess for the application, and SendAs where the playbook asks for it.
+"""Who may open which mailbox: FullAccess for the application, and SendAs where the playbook asks for it. Where people sign
+in they hold rights of their own, which are read, so that a refusal can be explained, and never written.
 
 AutoMapping is off: it means nothing for a service principal. Whose SendAs counts is disputed (Microsoft's page: the
 application's; Notifuse#250: the mailbox that signs in), so the playbook says: ``send_as: {from, by: app|mailbox}``.
@@ -41,9 +42,9 @@ def observe(want: Playbook, tenant: Tenant, seen: Snapshot) -> Snapshot:
     asked = dict.fromkeys(box.address for box in want.boxes)
     asked |= dict.fromkeys(box.send_as.sender for box in want.boxes if box.send_as)
     seen = replace(seen, mailboxes=tenant.exchange.mailboxes(tuple(asked)))
-    if seen.entries:
+    if seen.entries or want.delegated:
         boxes = seen.found(box.address for box in want.boxes)
-        seen = replace(seen, permissions=tenant.exchange.permissions(boxes))
+        seen = replace(seen, permissions=tenant.exchange.permissions(boxes) if boxes else ())
     wishes = [box.send_as for box in want.boxes if box.send_as is not None]
     senders = seen.found(wish.sender for wish in wishes if seen.entries or wish.by == "mailbox")
     if senders:
@@ -72,6 +73,8 @@ def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
         mailbox = seen.mailboxes.get(box.address)
         if not isinstance(mailbox, Mailbox):
             yield _refusal(box, mailbox, box.address)
+            continue
+        if want.delegated:
             continue
         rows = [row for row in seen.permissions if row.mailbox == mailbox.id and row.user in ours]
         if any(row.deny for row in rows):

@@ -1,0 +1,264 @@
+"""A person's token for Exchange, by a browser on this machine or by a code typed on any other: through msal, with PKCE and a
+checked ``state``. Tokens stay in memory; no cache is written.
+
+Sources: the vendor's page on OAuth for IMAP, POP and SMTP (delegated permissions with offline_access);
+learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow, /v2-oauth2-device-code. msal lets REQUESTS_CA_BUNDLE
+override the certificates that it is given, so it gets a session that does not read the environment.
+
+It waits only as long as a person may take to sign in, and repeats nothing but a device's question.
+"""
+
+import logging
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Literal
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from ..clouds import Cloud
+from ..errors import CloudError, NotHere, Unreachable
+from ..transport import http_date, is_loopback, no_answer, retry_after, trusted
+from .identity import _MICROSOFT, _SILENT, CONNECT_TIMEOUT, READ_TIMEOUT, Token, claims_of
+from .loopback import Loopback, Shown
+from .refusals import Refusal, refused
+
+Way = Literal["browser", "device-code"]
+SIGN_IN_TIME = 900.0  # seconds: what Entra gives a device code
+
+_HINTS = {
+    65004: "consent was declined, or the sign-in cancelled: begin again and accept, or ask an administrator to consent",
+    65001: "consent is missing: sign in with --person, or have an administrator consent under API permissions",
+    90094: "only an administrator may consent in this tenant: Entra, App registrations, the application, API permissions, "
+    "Grant admin consent",
+    50011: "the application lacks the redirect URI http://localhost: exosp apply registers it",
+    500113: "the application lacks the redirect URI http://localhost: exosp apply registers it",
+    7000218: "the application does not allow public client flows: exosp apply switches them on",
+    50105: "an administrator must assign the person to the enterprise application, or turn its required assignment off",
+    50076: "sign in again: a second factor is asked for",
+    70020: "the code was not typed in time: begin again",
+    700082: "the sign-in is too old to be refreshed: sign in again",
+    70008: "the sign-in took too long: begin again",
+    54005: "the code of this sign-in was used before: begin again, and ask who could have read it",
+    650053: "Exchange Online of this cloud does not know that permission: check the playbook's cloud",
+}
+
+
+@dataclass(frozen=True)
+class Signing:
+    """How to sign a person in. ``tell`` says what the person must do, on the terminal's own side; ``open`` opens an address
+    in a browser, and answers whether it could."""
+
+    way: Way
+    tell: Callable[[str], None]
+    open: Callable[[str], bool]
+    sleep: Callable[[float], None]
+    on_request: Callable[[], None] = lambda: None
+    time: float = SIGN_IN_TIME
+
+
+class Person:
+    """Whoever signs in to the application. The first token asks the person; later ones are refreshed."""
+
+    def __init__(
+        self, cloud: Cloud, tenant_id: str, client_id: str, permissions: tuple[str, ...], signing: Signing
+    ) -> None:
+        self._signing = signing
+        self._host = urlsplit(cloud.login).netloc
+        self._scopes = [f"{cloud.exchange_resource}/{value}" for value in permissions]
+        self._asked = f"token for {', '.join(permissions)} as {client_id}"
+        self._wire = _Wire()
+        self._authority = f"{cloud.login}/{tenant_id}"
+        self._own = urlsplit(cloud.login).hostname not in _MICROSOFT
+        self._client_id = client_id
+        self._session = _session(cloud, self._wire, signing.on_request, own=self._own)
+        self._app: Any = None
+
+    def __repr__(self) -> str:
+        return f"Person({self._client_id})"
+
+    def close(self) -> None:
+        self._session.close()
+
+    def token(self) -> Token:
+        """A new token: the person is asked the first time, and not again while the sign-in can be refreshed. Raises
+        CloudError; its ``code`` is the AADSTS code."""
+        if self._app is None:
+            self._app = self._guarded(self._client)
+        accounts = self._app.get_accounts()
+        if accounts:
+            answer = self._guarded(
+                lambda: self._app.acquire_token_silent_with_error(self._scopes, accounts[0], force_refresh=True)
+            )
+            return self._token(answer or {})
+        return self._token(self._by_browser() if self._signing.way == "browser" else self._by_device())
+
+    def _client(self) -> Any:
+        import msal
+
+        logging.getLogger("msal").addHandler(_SILENT)  # it logs refusals, which Python prints where nobody listens
+        return msal.PublicClientApplication(
+            self._client_id,
+            authority=self._authority,
+            http_client=self._session,
+            instance_discovery=False if self._own else None,
+        )
+
+    # The two ways
+
+    def _by_browser(self) -> Mapping[str, Any]:
+        app, came, state = self._app, dict[str, Any](), secrets.token_urlsafe(32)
+        with Loopback(state) as page:
+            flow = app.initiate_auth_code_flow(  # with a PKCE challenge of its own
+                self._scopes, redirect_uri=page.address, state=state, prompt="select_account",
+                response_mode="form_post",
+            )  # fmt: skip
+
+            def redeem(given: Mapping[str, str]) -> Shown:
+                came.update(self._guarded(lambda: app.acquire_token_by_auth_code_flow(flow, dict(given))))
+                return self._shown(came)
+
+            if not self._signing.open(flow["auth_uri"]):
+                self._signing.tell(f"To sign in, open this address in a browser on this machine:\n{flow['auth_uri']}")
+            else:
+                self._signing.tell("Sign in with the browser window that has opened.")
+            if not page.wait(redeem, self._signing.time):
+                strange = f"; {page.refused} that came were not to it" if page.refused else ""
+                raise NotHere(
+                    f"nobody signed in within {self._signing.time:.0f} s: no answer came to {page.address}{strange}",
+                    service="token", asked=self._asked,
+                    hint="begin again; where the browser is on another machine, use --person device-code",
+                )  # fmt: skip
+        return came
+
+    def _by_device(self) -> Mapping[str, Any]:
+        app = self._app
+        flow = self._guarded(lambda: app.initiate_device_flow(self._scopes))
+        if "user_code" not in flow:
+            return dict(flow)
+        self._signing.tell(str(flow.get("message") or f"Open {flow['verification_uri']} and enter {flow['user_code']}"))
+        while True:
+            answer = self._guarded(lambda: app.acquire_token_by_device_flow(flow, exit_condition=lambda _: True))
+            if answer.get("error") not in ("authorization_pending", "slow_down"):
+                return dict(answer)
+            self._signing.sleep(float(flow["interval"]))
+
+    def _shown(self, answer: Mapping[str, Any]) -> Shown:
+        if "access_token" in answer:
+            return Shown(
+                "Signed in", "exosp has its token, and goes on in your terminal.", "You may close this window."
+            )
+        fault = self._fault(answer)
+        return Shown("Not signed in", fault.what, f"What to do: {fault.hint}" if fault.hint else "")
+
+    # What came
+
+    def _guarded(self, call: Callable[[], Any]) -> Any:
+        """msal's own exceptions as our errors. ValueError: its word for an answer that is none."""
+        import msal
+        import requests
+
+        self._wire.date = None
+        self._wire.refusal = None
+        try:
+            return call()
+        except (requests.RequestException, OSError) as fault:
+            lost = no_answer(fault, self._host)
+            raise Unreachable(
+                lost.what.format(host=self._host) if lost else f"{self._host} gave no usable answer",
+                may_have_happened=False, transient=lost.transient if lost else False, service="token",
+                asked=self._asked, hint=lost.hint if lost else "check the cloud's login address",
+            ) from None  # fmt: skip
+        except (msal.MsalServiceError, msal.BrowserInteractionTimeoutError, ValueError):
+            if self._wire.refusal is not None:
+                raise refused(self._wire.refusal, self._host, self._asked) from None
+            raise CloudError(
+                f"{self._host} did not answer as Microsoft's sign-in host does", service="token", asked=self._asked,
+                hint="check the cloud's login address",
+            ) from None  # fmt: skip
+
+    def _token(self, answer: Mapping[str, Any]) -> Token:
+        text = answer.get("access_token")
+        if not isinstance(text, str):
+            raise self._fault(answer)
+        obtained = self._wire.date or datetime.now(UTC)
+        claims = claims_of(text)
+        ends = claims.get("exp")
+        if isinstance(ends, int | float):
+            expires = datetime.fromtimestamp(ends, UTC)
+        else:  # not a JWT: a personal account's
+            expires = obtained + timedelta(seconds=float(answer.get("expires_in") or 0))
+        return Token(text, MappingProxyType(claims), obtained, expires)
+
+    def _fault(self, answer: Mapping[str, Any]) -> CloudError:
+        """Our error for a refusal, whether it came by the browser or from the token endpoint."""
+        codes = answer.get("error_codes")
+        refusal = self._wire.refusal or Refusal(
+            status=400,
+            codes=tuple(code for code in codes if isinstance(code, int)) if isinstance(codes, list) else (),
+            error=str(answer.get("error", "")),
+            text=str(answer.get("error_description", "")),
+            request_id=str(answer.get("trace_id", "")),
+            legible=True,
+        )
+        fault = refused(refusal, self._host, self._asked)
+        number = fault.code.removeprefix("AADSTS")
+        if number.isdecimal() and int(number) in _HINTS:
+            fault.hint = _HINTS[int(number)]
+        fault.at = self._wire.date
+        return fault
+
+
+@dataclass
+class _Wire:
+    """What the last answer said beside what msal passes on."""
+
+    date: datetime | None = None
+    refusal: Refusal | None = None
+
+    def received(self, response: Any, *_: Any, **__: Any) -> None:
+        self.date = http_date(response.headers.get("Date"))
+        if response.status_code < 400:
+            return
+        try:
+            body = response.json()
+        except ValueError:
+            body = None
+        body = body if isinstance(body, dict) else {}
+        codes = body.get("error_codes")
+        found = Refusal(
+            status=response.status_code,
+            codes=tuple(code for code in codes if isinstance(code, int)) if isinstance(codes, list) else (),
+            error=str(body.get("error", "")),
+            text=str(body.get("error_description", "")),
+            request_id=str(body.get("trace_id") or response.headers.get("x-ms-request-id") or ""),
+            legible="error" in body,
+        )
+        self.refusal = replace(found, after=retry_after(response.headers.get("Retry-After"), self.date))
+
+
+def _session(cloud: Cloud, wire: _Wire, on_request: Callable[[], None], *, own: bool) -> Any:
+    """A requests session that trusts what the cloud says and reads nothing of the environment but proxies, and those
+    never for this machine. With a login host of one's own nothing is sent to another."""
+    import requests
+
+    login = urlsplit(cloud.login)
+
+    class Session(requests.Session):
+        def request(self, method: Any, url: Any, *args: Any, **options: Any) -> requests.Response:
+            if own and urlsplit(str(url)).netloc != login.netloc:
+                raise ValueError("the login host's metadata names another host")
+            if str(method).upper() == "POST":
+                on_request()
+            options.setdefault("timeout", (CONNECT_TIMEOUT, READ_TIMEOUT))
+            return super().request(method, url, *args, **options)
+
+    session = Session()
+    session.trust_env = False
+    session.verify = trusted(cloud) or True
+    if not is_loopback(cloud.login) and not proxy_bypass(login.hostname or ""):
+        session.proxies.update(getproxies())
+    session.hooks["response"].append(wire.received)
+    return session

@@ -1,0 +1,439 @@
+"""``access: delegated``: a public client is made, a person signs in, and the person's token opens what the person may."""
+
+import threading
+import webbrowser
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import pytest
+
+from desk import Desk, SandboxClock
+from exosp.cli.options import Format
+from exosp.cli.screen import Screen
+from exosp.cli.wiring import Session, read
+from exosp.errors import CloudError, NotHere, PlaybookError, UsageError
+from exosp.sending import Applied
+from exosp.signin.loopback import Loopback, Shown
+from exosp.verify import Verdict, verify
+from person import Person
+
+ROOT = Path(__file__).resolve().parents[1]
+SCOPES = ["IMAP.AccessAsUser.All", "POP.AccessAsUser.All", "SMTP.Send"]
+PASSWORD = "alex-has-a-word"
+CONTENT: dict[str, Any] = {
+    "mailboxes": [
+        "alex@contoso.com", "private@contoso.com",
+        {"address": "desk@contoso.com", "kind": "SharedMailbox"}, {"address": "shop@contoso.com", "kind": "SharedMailbox"},
+    ],
+    "users": [
+        {"upn": "alex@contoso.com", "password": PASSWORD, "full_access": ["desk@contoso.com"], "send_as": ["desk@contoso.com"]},
+    ],
+}  # fmt: skip
+PLAYBOOK = """exosp: 1
+tenant: contoso.onmicrosoft.com
+access: delegated
+app: {key: mail-reader, name: Mail Reader}
+protocols: [imap, pop, smtp]
+mailboxes:
+  - alex@contoso.com
+  - {address: desk@contoso.com, protocols: [imap, pop]}
+"""
+APPLICATION = PLAYBOOK.replace("access: delegated\n", "").replace(
+    "name: Mail Reader}", "name: Mail Reader, credential: {type: secret, valid_for: 180d, save_to: support-desk.env}}"
+)
+
+
+@pytest.fixture
+def place(unkind: Callable[..., Desk]) -> Desk:
+    """The playbook on a tenant with people."""
+    desk = unkind("none", content=CONTENT)
+    desk.write(PLAYBOOK)
+    return desk
+
+
+def somebody(desk: Desk, **changes: Any) -> Person:
+    return Person(
+        str(desk.running.sandbox.ca_path), **({"upn": "alex@contoso.com", "password": PASSWORD} | changes)
+    )  # fmt: skip
+
+
+@contextmanager
+def session(desk: Desk, way: str | None, tell: Callable[[str], None] = lambda text: None) -> Iterator[Session]:
+    screen = Screen(Format.text, quiet=True)
+    screen.call = tell  # type: ignore[method-assign]  # what a person reads on the terminal
+    made = Session(
+        read(desk.playbook, allow_outside=False), screen, environment=desk.running.environment(),
+        clock=SandboxClock(desk.running), deadline=3600.0, person=way,
+    )  # fmt: skip
+    with made:
+        yield made
+
+
+def prove(desk: Desk, way: str | None, tell: Callable[[str], None] = lambda text: None, wait: float = 0.0) -> Verdict:
+    with session(desk, way, tell) as held:
+        return verify(
+            held.want, held.tenant, held, held.patience, audience=held.cloud.exchange_resource, wait=wait, apart=2.0
+        )  # fmt: skip
+
+
+def types_the_code(person: Person) -> Callable[[str], None]:
+    """Somebody who reads the terminal and goes where it says."""
+
+    def tell(text: str) -> None:
+        words = text.split()
+        person.code = words[words.index("code") + 1]
+        person.visit(next(word for word in words if word.startswith("https://")))
+
+    return tell
+
+
+# ---- what is made ----
+
+
+def test_a_public_client_is_made_and_nothing_more(place: Desk) -> None:
+    """Redirect URI, public client flows, delegated permissions by this tenant's ids; an enterprise application; no role,
+    no secret, no entry in Exchange, no permission on a mailbox, no consent in anybody's name."""
+    result = place.apply()
+    assert [type(outcome) for _, outcome in result.outcomes] == [Applied] * len(result.plan.changes)
+    assert result.rest.empty
+    state = place.state()
+    [app] = place.applications()
+    assert app["publicClient"]["redirectUris"] == ["http://localhost"]
+    assert app["isFallbackPublicClient"] is True
+    assert app["passwordCredentials"] == []
+    exchange = next(p for p in state["servicePrincipals"] if p["displayName"] == "Office 365 Exchange Online")
+    names = {scope["id"]: scope["value"] for scope in exchange["oauth2PermissionScopes"]}
+    [asked] = app["requiredResourceAccess"]
+    assert [(names[a["id"]], a["type"]) for a in asked["resourceAccess"]] == [(scope, "Scope") for scope in SCOPES]
+    assert any(p["appId"] == app["appId"] for p in state["servicePrincipals"])
+    assert state["exchange"]["servicePrincipals"] == []
+    assert state["oauth2PermissionGrants"] == []
+    granted = [row for row in state["exchange"]["mailboxPermissions"] if not row["User"].startswith("NT AUTHORITY")]
+    assert [row["User"] for row in granted] == ["alex@contoso.com"]
+    assert not any(row["principalId"] == app["id"] for row in state["appRoleAssignments"])
+    assert not list(place.folder.glob("*.env"))
+
+
+def test_planning_again_finds_nothing_and_ids_are_looked_up(unkind: Callable[..., Desk]) -> None:
+    """The law, with random permission ids and lag."""
+    desk = unkind("default,role-ids=2", content=CONTENT)
+    desk.write(PLAYBOOK)
+    desk.apply()
+    assert desk.look()[1].empty
+    assert desk.apply().plan.empty
+
+
+def test_what_others_registered_stays(place: Desk) -> None:
+    """Other redirect URIs and permissions are kept, and a switch that somebody turned off is turned on again."""
+    place.apply()
+    directory = place.running.sandbox.tenant.directory
+    [app] = [a for a in directory.applications.values() if a.properties["uniqueName"] == "exosp-mail-reader"]
+    other = {"resourceAppId": "00000003-0000-0000-c000-000000000000", "resourceAccess": [{"id": "e1fe6dd8-ba31-4d61-89e7-88639da4683d", "type": "Scope"}]}  # fmt: skip
+    app.properties |= {
+        "publicClient": {"redirectUris": ["myapp://auth"]}, "isFallbackPublicClient": None,
+        "requiredResourceAccess": [other],
+    }  # fmt: skip
+    [change] = place.look()[1].changes
+    assert "http://localhost" in change.why
+    assert "public client flows" in change.why
+    place.apply()
+    assert app.properties["publicClient"]["redirectUris"] == ["myapp://auth", "http://localhost"]
+    assert app.properties["isFallbackPublicClient"] is True
+    assert app.properties["requiredResourceAccess"][0] == other
+
+
+def test_from_application_to_delegated_what_is_too_much_is_shown_and_taken_with_prune(place: Desk) -> None:
+    """Roles, grants and the secret of the former way are drift that grants access; prune takes them."""
+    place.write(APPLICATION)
+    place.apply()
+    place.write(PLAYBOOK)
+    _, plan = place.look()
+    assert {drift.step for drift in plan.drift if drift.access} == {"consent", "credential", "grants"}
+    place.apply()
+    assert not place.look()[1].changes
+    place.write(PLAYBOOK + "prune: true\n")
+    place.apply()
+    state = place.state()
+    [app] = place.applications()
+    assert app["passwordCredentials"] == []
+    principal = next(p for p in state["servicePrincipals"] if p["appId"] == app["appId"])
+    assert not any(row["principalId"] == principal["id"] for row in state["appRoleAssignments"])
+    users = {row["User"] for row in state["exchange"]["mailboxPermissions"]}
+    assert principal["id"] not in users
+    assert not any(drift.access for drift in place.look()[1].drift)
+
+
+# ---- the proof ----
+
+
+def test_a_browser_signs_the_person_in(place: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """apply, then verify by the browser: every login works, with the user name of the mailbox, also of the shared one; the
+    browser is told so, and no code stands in an address."""
+    place.apply()
+    person = somebody(place)
+    monkeypatch.setattr(webbrowser, "open", person.later)
+    verdict = prove(place, "browser")
+    assert [(p.probe.user, p.probe.protocol, p.proof) for p in verdict.proofs] == [
+        ("alex@contoso.com", "imap", "opened"), ("alex@contoso.com", "pop", "opened"), ("alex@contoso.com", "smtp", "accepted"),
+        ("desk@contoso.com", "imap", "opened"), ("desk@contoso.com", "pop", "opened"),
+    ]  # fmt: skip
+    assert verdict.proven
+    assert verdict.claims["scp"].split() == SCOPES
+    assert person.pages[-1].url.startswith("http://localhost:")
+    assert "Signed in" in person.pages[-1].text
+    assert not any("code=" in page.url for page in person.pages)
+
+
+def test_a_device_code_signs_the_person_in(place: Desk) -> None:
+    """The same with a code that is typed on another machine; the code's message is all that is said."""
+    place.apply()
+    said: list[str] = []
+    types = types_the_code(somebody(place))
+    verdict = prove(place, "device-code", lambda text: (said.append(text), types(text))[1])
+    assert verdict.proven
+    assert len(said) == 1
+    assert "devicelogin" in said[0]
+
+
+def test_the_shipped_playbook_works(place: Desk, unkind: Callable[..., Desk]) -> None:
+    """playbooks/delegated.yaml on the default tenant, by the person that the sandbox names."""
+    desk = unkind("default")
+    desk.write((ROOT / "playbooks" / "delegated.yaml").read_text(encoding="utf-8"))
+    desk.apply()
+    environment = desk.running.environment()
+    person = somebody(desk, upn=environment["EXOSP_SANDBOX_USER"], password=environment["EXOSP_SANDBOX_USER_PASSWORD"])
+    assert prove(desk, "device-code", types_the_code(person), wait=3600.0).proven
+
+
+def test_a_later_token_is_refreshed_and_nobody_is_asked_again(place: Desk) -> None:
+    """verify --wait takes a new token each round."""
+    place.apply()
+    asked: list[str] = []
+    types = types_the_code(somebody(place))
+    with session(place, "device-code", lambda text: (asked.append(text), types(text))[1]) as held:
+        first, second = held.token(), held.token()
+        assert first.reveal() != second.reveal()
+        place.running.advance(7200)
+        assert held.token().obtained > first.expires
+    assert len(asked) == 1
+    assert place.requests()["token"]["refresh_token"] == 2
+
+
+def test_without_a_person_nothing_is_proven_and_nobody_is_asked(place: Desk) -> None:
+    """Unattended, each login is not-provable-here, with what to do; never passed."""
+    place.apply()
+    verdict = prove(place, None, lambda text: pytest.fail(text))
+    assert verdict.converged
+    assert not verdict.proven
+    assert {proof.proof for proof in verdict.proofs} == {"not-provable-here"}
+    assert all("--person" in proof.fix for proof in verdict.proofs)
+
+
+def test_a_federated_credential_is_not_proven_here(place: Desk) -> None:
+    """``credential: {type: federated}``: roles and grants as ever, no secret; its logins are not-provable-here."""
+    text = APPLICATION.replace("{type: secret, valid_for: 180d, save_to: support-desk.env}", "{type: federated}")
+    place.write(text)
+    place.apply()
+    [app] = place.applications()
+    assert app["passwordCredentials"] == []
+    assert len(place.state()["exchange"]["servicePrincipals"]) == 1
+    verdict = prove(place, None)
+    assert verdict.converged
+    assert {proof.proof for proof in verdict.proofs} == {"not-provable-here"}
+    assert "federated" in verdict.proofs[0].cause
+
+
+# ---- refusals ----
+
+
+def test_a_person_without_full_access(place: Desk) -> None:
+    """What is missing is named, for the person and not for the application."""
+    place.write(PLAYBOOK.replace("desk@contoso.com", "shop@contoso.com"))
+    place.apply()
+    verdict = prove(place, "device-code", types_the_code(somebody(place)))
+    failed = [proof for proof in verdict.proofs if not proof.ok]
+    assert {(p.probe.mailbox, p.key) for p in failed} == {("shop@contoso.com", "no-mailbox-permission")}
+    assert "alex@contoso.com has no FullAccess on shop@contoso.com" in failed[0].cause
+    assert "-User alex@contoso.com" in failed[0].fix
+
+
+def test_smtp_under_a_shared_mailboxs_name_is_explained(place: Desk) -> None:
+    """As the reports have it AUTH is refused and the cause is named; as Microsoft's page has it it works."""
+    place.write(PLAYBOOK.replace("[imap, pop]}", "[smtp]}"))
+    place.apply()
+    [failed] = [p for p in prove(place, "device-code", types_the_code(somebody(place))).proofs if not p.ok]
+    assert (failed.probe.mailbox, failed.probe.protocol, failed.key) == ("desk@contoso.com", "smtp", "wrong-user-name")
+    place.running.sandbox.tenant.faults.set("smtp-shared-name", 1)
+    assert prove(place, "device-code", types_the_code(somebody(place))).proven
+
+
+@pytest.mark.parametrize("way", ["browser", "device-code"])
+def test_a_declined_consent(place: Desk, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    """The browser's page and verify say what to do; no login is tried."""
+    place.apply()
+    person = somebody(place, consents=False)
+    monkeypatch.setattr(webbrowser, "open", person.later)
+    verdict = prove(place, way, types_the_code(person) if way == "device-code" else lambda text: None)
+    assert not verdict.proven
+    assert {proof.stage for proof in verdict.proofs} == {"token"}
+    assert all("declined" in proof.fix for proof in verdict.proofs)
+    if way == "browser":
+        assert "Not signed in" in person.pages[-1].text
+        assert "declined" in person.pages[-1].text
+    assert "AUTHENTICATE" not in place.requests()["imap"]  # the way there is looked at without a token
+
+
+def test_an_administrators_consent_is_asked_for_by_name(place: Desk) -> None:
+    """Where people may not consent themselves, who may and where."""
+    place.apply()
+    place.running.sandbox.tenant.faults.set("user-consent", 1)
+    with session(place, "device-code", types_the_code(somebody(place, consents=False))) as held:
+        with pytest.raises(CloudError) as caught:
+            held.token()
+    assert "administrator" in caught.value.hint
+
+
+class Meddler:
+    """Somebody between the sign-in page and exosp: the browser's last step is done by hand."""
+
+    def __init__(self, person: Person) -> None:
+        self.person = person
+        self.said: list[tuple[int, str]] = []
+        self.thread: threading.Thread | None = None
+
+    def open(self, url: str) -> bool:
+        self.thread = threading.Thread(target=self.run, args=(url,), daemon=True)
+        self.thread.start()
+        return True
+
+    def run(self, url: str) -> None:
+        raise NotImplementedError
+
+    def code(self, url: str, **changes: str) -> dict[str, str]:
+        """The answer to another sign-in at the same redirect URI, where it comes in an address and so is not taken."""
+        given = dict(parse_qsl(urlsplit(url).query)) | {"response_mode": "query"} | changes
+        return self.person.visit(url.partition("?")[0] + "?" + urlencode(given)).sent
+
+    def post(self, url: str, form: dict[str, str], **headers: str) -> None:
+        place = urlsplit(dict(parse_qsl(urlsplit(url).query))["redirect_uri"])
+        connection = HTTPConnection("127.0.0.1", place.port or 0, timeout=10)
+        kind = {"Content-Type": "application/x-www-form-urlencoded", "Host": f"localhost:{place.port}"}
+        connection.request("POST", "/", urlencode(form), kind | headers)
+        reply = connection.getresponse()
+        self.said.append((reply.status, reply.read().decode()))
+        connection.close()
+
+
+def test_an_answer_with_another_state_is_refused(place: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A code that comes with another state, none, or by another host's name is not used; the right one that comes after it
+    is."""
+
+    class Forger(Meddler):
+        def run(self, url: str) -> None:
+            stolen = self.code(url, state="somebody-elses")
+            self.post(url, {"code": stolen["code"], "state": "somebody-elses"})
+            self.post(url, {"code": stolen["code"]})
+            state = dict(parse_qsl(urlsplit(url).query))["state"]
+            self.post(url, {"code": "x", "state": state}, Host="evil.example")
+            self.person.visit(url)
+
+    place.apply()
+    forger = Forger(somebody(place))
+    monkeypatch.setattr(webbrowser, "open", forger.open)
+    with session(place, "browser") as held:
+        assert held.token().claims["upn"] == "alex@contoso.com"
+    assert [status for status, _ in forger.said] == [400, 400, 421]
+    assert all("code" not in text.lower().split("<h1>")[1] for _, text in forger.said)
+    assert place.requests()["token"]["authorization_code"] == 1
+
+
+def test_a_replayed_code_is_refused(place: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A code of another sign-in, sent with the right state: its verifier is not ours, so the thief gains nothing, and the
+    person is told."""
+
+    class Thief(Meddler):
+        def run(self, url: str) -> None:
+            state = dict(parse_qsl(urlsplit(url).query))["state"]
+            stolen = self.code(url, code_challenge="E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM")
+            self.post(url, {"code": stolen["code"], "state": state})
+
+    place.apply()
+    thief = Thief(somebody(place))
+    monkeypatch.setattr(webbrowser, "open", thief.open)
+    with session(place, "browser") as held, pytest.raises(CloudError) as caught:
+        held.token()
+    assert caught.value.code == "AADSTS501481"
+    assert thief.thread is not None
+    thief.thread.join(10)
+    [(status, text)] = thief.said
+    assert status == 200
+    assert "Not signed in" in text
+
+
+def test_nobody_comes_in_time() -> None:
+    """The wait ends."""
+    with Loopback("state") as page:
+        assert page.wait(lambda given: Shown("", ""), 0.01) is False
+
+
+def test_before_apply_there_is_nothing_to_sign_in_to(place: Desk) -> None:
+    """Named, and nobody is asked."""
+    verdict = prove(place, "device-code", lambda text: pytest.fail(text))
+    assert not verdict.proven
+    assert "no application" in verdict.proofs[0].cause
+
+
+def test_tokens_and_codes_stand_nowhere(place: Desk) -> None:
+    """Neither in what is said, nor in a verdict, nor in an error, nor in a file."""
+    place.apply()
+    said: list[str] = []
+    types = types_the_code(somebody(place))
+    before = set(place.folder.rglob("*"))
+    with session(place, "device-code", lambda text: (said.append(text), types(text))[1]) as held:
+        token = held.token()
+        secrets = [token.reveal(), *(item["secret"] for item in held._person._app.token_cache._cache.get("RefreshToken", {}).values())]  # fmt: skip
+        assert len(secrets) == 2
+        shown = " ".join([*said, repr(token), repr(held._person), repr(place.state())])
+        for secret in secrets:
+            assert secret not in shown
+    assert set(place.folder.rglob("*")) == before
+
+
+# ---- the playbook ----
+
+WRONG = [
+    (PLAYBOOK.replace("delegated", "delegatd"), "is no kind of access"),
+    (APPLICATION.replace("tenant:", "access: delegated\ntenant:"), "which has no credential"),
+    (PLAYBOOK.replace("access: delegated\n", ""), "`app` has no `credential`"),
+    (PLAYBOOK.replace("protocols: [imap, pop]}", "send_as: {from: shop@contoso.com}}"), "people hold their own rights"),
+    (APPLICATION.replace("type: secret", "type: federated"), "a federated credential has no `valid_for`"),
+]
+
+
+@pytest.mark.parametrize(("text", "what"), WRONG, ids=range(len(WRONG)))
+def test_what_does_not_go_together(place: Desk, text: str, what: str) -> None:
+    """Each is a fault with its line."""
+    place.write(text)
+    with pytest.raises(PlaybookError) as caught:
+        read(place.playbook, allow_outside=False)
+    assert any(what in fault.what for fault in caught.value.faults)
+
+
+def test_a_person_for_an_application_that_opens_mailboxes_by_itself(place: Desk) -> None:
+    """--person is refused where nobody signs in."""
+    from exosp.cli.signing import signing_in
+
+    place.write(APPLICATION)
+    with pytest.raises(UsageError, match="nobody signs in"):
+        signing_in("browser", read(place.playbook, allow_outside=False))
+
+
+def test_not_here_is_an_error_of_its_own(place: Desk) -> None:
+    """What verify tells apart from a refusal."""
+    place.apply()
+    with session(place, None) as held, pytest.raises(NotHere):
+        held.token()
