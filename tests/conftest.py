@@ -46,6 +46,31 @@ def unkind(_running: Running, tmp_path: Path) -> Callable[..., Desk]:
     return make
 
 
+@pytest.fixture(scope="session")
+def _planting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    from planted import PLAYBOOK, Ground
+    from scripted import Authority, stage
+
+    folder = tmp_path_factory.mktemp("desk")
+    with Running(Options(faults="none", seed=1)) as running, stage() as small:
+        desk = Desk(folder, running)
+        desk.write(PLAYBOOK)
+        desk.apply()
+        with desk.session() as session:
+            other = folder / "strange"
+            other.mkdir()
+            yield Ground(desk, session, small, Authority(other))
+
+
+@pytest.fixture
+def ground(_planting: Any) -> Iterator[Any]:
+    """One tenant, applied once; what a test plants in it is taken back."""
+    try:
+        yield _planting
+    finally:
+        _planting.restore()
+
+
 @pytest.fixture(autouse=True)
 def _no_foreign_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the caller's machine sets must not reach a test."""

@@ -22,7 +22,6 @@ from exosp.errors import NotHere
 from exosp.journal import History, Item, Run
 from exosp.letters import NO_WISHES, Wishes
 from exosp.sandbox import catalog
-from exosp.sandbox.directory import digest
 from exosp.signin import Token
 from exosp.snapshot import Address
 from exosp.verify import Verdict, case, prove
@@ -91,7 +90,7 @@ class Ground:
         session = self.session
         found = case(
             session.want, session.tenant, session.patience, audience=session.cloud.exchange_resource,
-            history=self.history, wishes=self.wishes,
+            history=self.history, wishes=self.wishes, surely=False,
         )  # fmt: skip
         return prove(found, session, session.patience, letters=session)
 
@@ -274,7 +273,9 @@ def _(ground: Ground) -> None:
 def _(ground: Ground) -> None:
     def token() -> Token:
         raise NotHere(
-            "the application's credential is federated with a pipeline", service="token", hint="run verify in that pipeline"
+            "the application's credential is federated with a pipeline",
+            service="token",
+            hint="run verify in that pipeline",
         )
 
     ground.session.token = token
@@ -291,7 +292,13 @@ def _(ground: Ground) -> None:
     ground.save(re.sub(r"(CLIENT_ID=).*", rf"\g<1>{other}", ground.desk.credential.read_text()))
 
 
-@state("the file holds another application's credential", 5, "client-id-wrong", "the token is the application", "credential")
+@state(
+    "the file holds another application's credential",
+    3.9,
+    "client-id-wrong",
+    "the token is the application",
+    "credential",
+)
 def _(ground: Ground) -> None:
     other, _ = catalog.add_application(ground.tenant.directory, "Support Desk Mail", exchange_roles=ALL)
     secret = catalog.add_secret(ground.tenant.directory, other, "theirs")
@@ -302,7 +309,13 @@ def _(ground: Ground) -> None:
 ALL = ("IMAP.AccessAsApp", "POP.AccessAsApp", "SMTP.SendAsApp")
 
 
-@state("the enterprise application was deleted", 4, "app-not-in-tenant", "missing service principal|no enterprise", "principal")
+@state(
+    "the enterprise application was deleted",
+    4,
+    "app-not-in-tenant",
+    "missing service principal|no enterprise",
+    "principal",
+)
 def _(ground: Ground) -> None:
     del ground.tenant.directory.service_principals[ground.principal.id]
 
@@ -351,9 +364,9 @@ def _(ground: Ground) -> None:
     _withdraw(ground, *ALL)
 
 
-@state("only the other protocols' roles are consented to", 5.4, "wrong-permission", "lack POP.AccessAsApp", "consent")
+@state("only the other protocols' roles are consented to", 5.4, "wrong-permission", "lack IMAP.AccessAsApp", "consent")
 def _(ground: Ground) -> None:
-    _withdraw(ground, "POP.AccessAsApp")
+    _withdraw(ground, "IMAP.AccessAsApp")
 
 
 @state("the role is EWS's", 5.4, "wrong-permission", "full_access_as_app is for EWS", "consent")
@@ -447,12 +460,24 @@ def _(ground: Ground) -> None:
 # Rights on it: layer 8
 
 
-@state("nobody granted FullAccess", 8, "no-mailbox-permission", "has no FullAccess on support@contoso.com$", "support support-grant")
+@state(
+    "nobody granted FullAccess",
+    8,
+    "no-mailbox-permission",
+    "has no FullAccess on support@contoso.com$",
+    "support support-grant",
+)
 def _(ground: Ground) -> None:
     _ungrant(ground)
 
 
-@state("the grant went to another application of the same name", 8, "no-mailbox-permission", "of the same name", "support support-grant")
+@state(
+    "the grant went to another application of the same name",
+    8,
+    "no-mailbox-permission",
+    "of the same name",
+    "support support-grant",
+)
 def _(ground: Ground) -> None:
     directory, exchange = ground.tenant.directory, ground.tenant.exchange
     _, other = catalog.add_application(directory, "Support Desk Mail")
@@ -461,7 +486,13 @@ def _(ground: Ground) -> None:
     exchange.add_permission(ground.box(), entry)
 
 
-@state("the grant is on the other mailbox only", 8, "no-mailbox-permission", "no FullAccess on sales@contoso.com", "sales-grant")
+@state(
+    "the grant is on the other mailbox only",
+    8,
+    "no-mailbox-permission",
+    "no FullAccess on sales@contoso.com",
+    "sales-grant",
+)
 def _(ground: Ground) -> None:
     _ungrant(ground, SALES)
 
@@ -471,7 +502,9 @@ def _(ground: Ground) -> None:
     ground.tenant.exchange.add_ace(ground.box(), ground.principal.id, ["FullAccess"], deny=True)
 
 
-@state("the right granted is ReadPermission", 8, "no-mailbox-permission", "only ReadPermission", "support support-grant")
+@state(
+    "the right granted is ReadPermission", 8, "no-mailbox-permission", "only ReadPermission", "support support-grant"
+)
 def _(ground: Ground) -> None:
     for row in ground.granted():
         row.properties["AccessRights"] = ["ReadPermission"]
@@ -483,16 +516,16 @@ def _(ground: Ground) -> None:
     assert ground.box(SALES).recipient_permissions
 
 
-@state("SMTP lets the login in and refuses the message", 8, "no-mailbox-permission", "no FullAccess on support", "support support-grant")
+@state(
+    "SMTP lets the login in and refuses the message",
+    8,
+    "no-mailbox-permission",
+    "no FullAccess on support",
+    "support support-grant",
+)
 def _(ground: Ground) -> None:
     ground.tenant.faults.set("smtp-without-grant", 1)
     _ungrant(ground)
-    ground.wishes = SENDING
-
-
-@state("nobody granted SendAs", 8.5, "send-as-missing", "sends as sales@contoso.com", "send-as")
-def _(ground: Ground) -> None:
-    ground.box(SALES).recipient_permissions.clear()
     ground.wishes = SENDING
 
 
@@ -509,7 +542,9 @@ def _(ground: Ground) -> None:
     ground.box().cas["PopEnabled"] = False
 
 
-@state("SMTP AUTH is off for the mailbox", 9, "smtp-auth-off-mailbox", "support@contoso.com itself", "support smtp-switch")
+@state(
+    "SMTP AUTH is off for the mailbox", 9, "smtp-auth-off-mailbox", "support@contoso.com itself", "support smtp-switch"
+)
 def _(ground: Ground) -> None:
     ground.box().cas["SmtpClientAuthenticationDisabled"] = True
 
@@ -519,10 +554,21 @@ def _(ground: Ground) -> None:
     ground.box().cas["SmtpClientAuthenticationDisabled"] = None
 
 
+# At the end of a message: layer 10
+
+
+@state("nobody granted SendAs", 10, "send-as-missing", "sends as sales@contoso.com", "send-as time")
+def _(ground: Ground) -> None:
+    ground.box(SALES).recipient_permissions.clear()
+    ground.wishes = SENDING
+
+
 # Time: layer 11
 
 
-@state("all is right, and granted 12 minutes ago", 11, "not-in-effect-yet", "granted 12 minutes ago", "time", early=True)
+@state(
+    "all is right, and granted 12 minutes ago", 11, "not-in-effect-yet", "granted 12 minutes ago", "time", early=True
+)
 def _(ground: Ground) -> None:
     _not_honoured(ground, timedelta(minutes=12))
 
@@ -543,9 +589,9 @@ PAIRED = (
     "a gateway strips STARTTLS", "the secret's ID was saved for its value", "the credential was never brought here",
     "sign-in to the application is switched off", "the file holds another application's credential",
     "the token is for ps.outlook.com", "nobody consented", "only the other protocols' roles are consented to",
-    "the token has run out", "the token lists so many groups that POP cuts it", "Exchange was never told of the application",
+    "the token lists so many groups that POP cuts it", "Exchange was never told of the application",
     "the entry bears the application's own object ID", "the mailbox was deleted last week", "nobody granted FullAccess",
-    "the grant is on the other mailbox only", "nobody granted SendAs", "IMAP is off for the mailbox",
+    "nobody granted SendAs", "IMAP is off for the mailbox",
     "POP is off for the mailbox", "SMTP AUTH is off for the tenant", "all is right, and granted 12 minutes ago",
 )  # fmt: skip
 

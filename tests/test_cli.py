@@ -262,13 +262,13 @@ def test_the_verify_document_has_the_documented_keys(journey: dict[str, Any]) ->
     found = journey["verify_json"]
     document = found.document
     assert found.code == 0
-    assert document.keys() == {"schema", *HEAD, "converged", "token", "probes"} | {"plan"}
+    assert document.keys() == {"schema", *HEAD, "converged", "token", "probes"} | {"plan", "causes"}
     assert {name: document[name] for name in HEAD} == HEAD
     assert document["converged"] is True
     assert document["token"].keys() == {"aud", "tid", "appid", "oid", "roles", "expires"} | {"faults"}
     assert document["token"]["aud"] == "https://outlook.office365.com"
     documented = {"mailbox", "protocol", "expect", "stage", "ok", "proof", "server", "cause", "fix"}
-    assert all(probe.keys() == documented | {"user"} for probe in document["probes"])
+    assert all(probe.keys() == documented | {"user", "key", "row", "evidence", "age"} for probe in document["probes"])
     assert [(p["mailbox"], p["protocol"], p["expect"], p["proof"]) for p in document["probes"]] == [
         ("support@contoso.com", "imap", "accept", "opened"),
         ("support@contoso.com", "pop", "accept", "opened"),

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from threading import BoundedSemaphore
 from typing import Any
 
-from .converge import NO_HISTORY, Memory, look_surely
+from .converge import NO_HISTORY, Memory, look, look_surely
 from .errors import CloudError
 from .journal import History
 from .judging import Judge, Known, no_token
@@ -125,10 +125,11 @@ def case(
     in_flight: int = AT_ONCE,
     apart: float = APART,
     wishes: Wishes = NO_WISHES,
+    surely: bool = True,
 ) -> Case:
     """Observe. ``audience`` is what an Exchange token must be for; ``wait`` the seconds to go on trying where everything
-    is right and it is only too early."""
-    seen, plan = look_surely(want, tenant, patience, Memory(history))
+    is right and it is only too early. Not ``surely``: one look is believed, as where nothing flaps."""
+    seen, plan = (look_surely if surely else look)(want, tenant, patience, Memory(history))
     reading = patience.reading(tenant.exchange)
     strangers = reading.mailboxes(tuple(negative)) if negative else {}
     ids = whose(seen, patience.reading(tenant.directory))
@@ -179,7 +180,7 @@ class _Proving:
             self.final |= made
         proofs = tuple(self.final[probe] for probe in case.todo)
         for proof in proofs:
-            if not proof.ok:
+            if not proof.ok or case.wishes.bear(proof.probe):
                 self.tell(proof)
         claims, expires = (self.token.claims, self.token.expires) if self.token else ({}, None)
         faults = (
@@ -225,9 +226,10 @@ class _Proving:
         if not some or token is None:
             return
         judge = Judge(self.case.known, token, any(proof.ok for proof in self.final.values()))
+        doors = {probe.mailbox: self._doors[probe.mailbox.lower()] for probe in some}
 
         def one(probe: Probe) -> Proof:
-            with self._doors[probe.mailbox.lower()]:
+            with doors[probe.mailbox]:
                 return judge.judge(probe, self.logins)
 
         with ThreadPoolExecutor(max_workers=self.case.in_flight) as pool:

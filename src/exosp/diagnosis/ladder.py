@@ -267,36 +267,6 @@ def _permission(facts: ProbeFacts) -> Found:
     )
 
 
-def _sending(facts: ProbeFacts) -> Found:
-    if facts.send_as is None:
-        return None
-    if facts.send_as:
-        return Right(f"there is a SendAs on {facts.sender}")
-    return Wrong(
-        "send-as-missing",
-        f"{facts.login or facts.address} sends as {facts.sender}, and neither it nor the application has SendAs there",
-        f"name it under send_as in the playbook, then {APPLY}; by hand: Add-RecipientPermission -Identity {facts.sender} "
-        f"-Trustee {facts.address} -AccessRights SendAs -Confirm:$false",
-    )
-
-
-def _own_name(facts: ProbeFacts) -> Found:
-    """SMTP under a shared mailbox's name with a person's token: Microsoft's page has it like IMAP and POP, reports see it
-    refused whatever the person holds (nextcloud/mail#13668, email-oauth2-proxy#426)."""
-    person = (facts.claims or {}).get("upn")
-    if facts.access != "delegated" or facts.protocol != "smtp" or person is None or facts.upn is None:
-        return None
-    if _same(person, facts.upn):
-        return Right(f"{facts.address} is {person}'s own")
-    return Wrong(
-        "wrong-user-name",
-        f"{facts.address} is not {person}'s own mailbox, and Exchange takes a person's token for SMTP under the own name "
-        "only, by all reports but Microsoft's page",
-        f"log in to SMTP as {person} and send from {facts.address}, which needs SendAs there; and leave smtp out for it in "
-        "the playbook",
-    )
-
-
 # The switches
 
 
@@ -333,6 +303,36 @@ def _name(facts: ProbeFacts) -> Found:
     )
 
 
+def _sending(facts: ProbeFacts) -> Found:
+    if facts.send_as is None:
+        return None
+    if facts.send_as:
+        return Right(f"there is a SendAs on {facts.sender}")
+    return Wrong(
+        "send-as-missing",
+        f"{facts.login or facts.address} sends as {facts.sender}, and neither it nor the application has SendAs there",
+        f"name it under send_as in the playbook, then {APPLY}; by hand: Add-RecipientPermission -Identity {facts.sender} "
+        f"-Trustee {facts.address} -AccessRights SendAs -Confirm:$false",
+    )
+
+
+def _own_name(facts: ProbeFacts) -> Found:
+    """SMTP under a shared mailbox's name with a person's token: Microsoft's page has it like IMAP and POP, reports see it
+    refused whatever the person holds (nextcloud/mail#13668, email-oauth2-proxy#426)."""
+    person = (facts.claims or {}).get("upn")
+    if facts.access != "delegated" or facts.protocol != "smtp" or person is None or facts.upn is None:
+        return None
+    if _same(person, facts.upn):
+        return Right(f"{facts.address} is {person}'s own")
+    return Wrong(
+        "wrong-user-name",
+        f"{facts.address} is not {person}'s own mailbox, and Exchange takes a person's token for SMTP under the own name "
+        "only, by all reports but Microsoft's page",
+        f"log in to SMTP as {person} and send from {facts.address}, which needs SendAs there; and leave smtp out for it in "
+        "the playbook",
+    )
+
+
 # Symptoms that several things share, by the rows' ids.
 REFUSED = frozenset(("imap-auth-failed", "imap-oauth-refused", "pop-auth-failed", "smtp-auth-failed"))
 CLOSED = frozenset(("not-connected", "imap-closed-14", "imap-no-recipient", "smtp-mailbox-logon"))
@@ -341,9 +341,9 @@ SENDER = frozenset(("smtp-send-as-denied", "smtp-not-the-sender"))
 
 # From the outside in.
 RUNGS: tuple[Rung, ...] = (
+    Rung("application", _application, REFUSED),  # whose token it is, before what it says
     Rung("audience", _audience, REFUSED),
     Rung("tenant", _tenant, REFUSED),
-    Rung("application", _application, REFUSED),
     Rung("principal", _principal, REFUSED),
     Rung("role", _role, REFUSED),
     Rung("times", _times, REFUSED | {"imap-session-expired"}),
@@ -351,10 +351,10 @@ RUNGS: tuple[Rung, ...] = (
     Rung("entry", _entry, REFUSED),
     Rung("mailbox", _mailbox, REFUSED | CLOSED),
     Rung("permission", _permission, CLOSED | {"smtp-auth-failed"}),
-    Rung("sending", _sending, SENDER),
     Rung("switch", _switch, CLOSED | OFF | {"pop-auth-failed", "smtp-auth-failed"}),
     Rung("own-name", _own_name, frozenset(("smtp-auth-failed",))),
     Rung("name", _name, CLOSED | REFUSED),
+    Rung("sending", _sending, SENDER),  # Exchange asks for it last, at the end of a message
 )
 
 # What lies before the rungs, by the stage at which a login stopped; the token is asked for behind the last of them.
