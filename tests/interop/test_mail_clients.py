@@ -1,15 +1,17 @@
-"""The sandbox's mail doors, judged by mail programs that people run: msmtp, mpop, mutt or neomutt, curl.
+"""The sandbox's mail doors, judged by mail programs that people run.
 
 Each logs in to a mailbox that the application was granted and is refused at one that it was not. What each does in full
 is other tests' affair. A program that is not installed skips its tests by name.
 """
 
-import shutil
+import base64
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from installed import program
 
 from exosp.sandbox.server import Running
 from exosp.sandbox.tenant import Options
@@ -63,12 +65,6 @@ class Desk:
 def desk(tmp_path: Path) -> Iterator[Desk]:
     with Running(Options(faults="none"), TENANT) as running:
         yield Desk(running, tmp_path)
-
-
-def program(*names: str) -> str:
-    """The first of these that is installed; else the test is skipped."""
-    found = next((path for name in names if (path := shutil.which(name))), None)
-    return found or pytest.skip(f"{' or '.join(names)} is not installed")
 
 
 LETTER = "From: support@contoso.com\nTo: private@contoso.com\nSubject: interop\n\n.a line that starts with a dot\n"
@@ -139,7 +135,11 @@ def test_mutt_lists_the_granted_mailbox_only(desk: Desk, name: str) -> None:
     assert (counted["AUTHENTICATE"], counted["FETCH"]) == (2, fetched)
 
 
-@pytest.mark.parametrize("protocol", ["imaps", "pop3s", "smtp"])
+# curl's own exit codes (curl(1)): 67, the login was denied; 8, an answer of the server's was none that it wanted.
+CURL_REFUSED = {"imaps": 67, "pop3s": 8, "smtp": 67}
+
+
+@pytest.mark.parametrize("protocol", CURL_REFUSED)
 def test_curl_reaches_the_granted_mailbox_only(desk: Desk, protocol: str) -> None:
     """curl signs in with a bearer token on each protocol: it succeeds at the granted mailbox, and at no other."""
     curl = program("curl")
@@ -160,4 +160,108 @@ def test_curl_reaches_the_granted_mailbox_only(desk: Desk, protocol: str) -> Non
     assert good.returncode == 0, good.stderr
     if protocol != "smtp":
         assert "Welcome to your mailbox" in good.stdout
-    assert ask(OTHER).returncode != 0
+    before = desk.messages(OTHER)
+    refused = ask(OTHER)
+    assert (refused.returncode, refused.stdout) == (CURL_REFUSED[protocol], ""), refused.stderr
+    assert desk.messages(OTHER) == before
+
+
+OPENSSL = {
+    "imap": (["-connect", "localhost:{imap}"], "a AUTHENTICATE XOAUTH2 {answer}\nb SELECT INBOX\nc LOGOUT\n"),
+    "pop": (["-connect", "localhost:{pop}"], "CAPA\nAUTH XOAUTH2\n{answer}\nSTAT\nQUIT\n"),
+    "smtp": (["-connect", "localhost:{smtp}", "-starttls", "smtp"], "EHLO me\nAUTH XOAUTH2\n{answer}\nMAIL FROM:<{user}>\nQUIT\n"),
+}  # fmt: skip
+# What a person reads: at the granted mailbox, and at the other.
+READ = {
+    "imap": (["a OK AUTHENTICATE completed.", "b OK [READ-WRITE] SELECT completed."], ["a OK AUTHENTICATE completed.", "b BAD User is authenticated but not connected."]),
+    "pop": (["+OK User successfully authenticated.", "+OK 1 "], ["+OK User successfully authenticated.", "-ERR User is authenticated but not connected"]),
+    "smtp": (["235 2.7.0 Authentication successful", "250 2.1.0 Sender OK"], ["535 5.7.3 Authentication unsuccessful", "530 5.7.57 Client not authenticated to send mail."]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("protocol", OPENSSL)
+def test_openssl_and_a_person_reach_the_granted_mailbox_only(desk: Desk, protocol: str) -> None:
+    """The dialogue typed in by hand, all of it at once, on each protocol."""
+    openssl = program("openssl")
+    where, typed = OPENSSL[protocol]
+    ports = vars(desk.tenant.ports)
+
+    def talk(user: str) -> str:
+        answer = base64.b64encode(f"user={user}\1auth=Bearer {desk.token}\1\1".encode()).decode()
+        place = [word.format(**ports) for word in where]
+        return desk.run(openssl, "s_client", "-quiet", "-crlf", "-verify_return_error", "-verify_hostname", "localhost",
+                        "-CAfile", str(desk.ca), *place, text=typed.format(answer=answer, user=user)).stdout  # fmt: skip
+
+    for user, words in zip((GRANTED, OTHER), READ[protocol], strict=True):
+        said = talk(user)
+        at = [said.find(word) for word in words]
+        assert -1 not in at, said
+        assert at == sorted(at)
+
+
+def test_getmail_fetches_the_granted_mailbox_only(desk: Desk) -> None:
+    """getmail retrieves over IMAP what it was granted and nothing else."""
+    getmail = program("getmail")
+
+    def fetch(user: str) -> "subprocess.CompletedProcess[str]":
+        rc = desk.write(
+            f"getmailrc-{user}", "[retriever]", "type = SimpleIMAPSSLRetriever", "server = localhost", f"port = {desk.tenant.ports.imap}",
+            f"username = {user}", "use_xoauth2 = true", 'password_command = ("/bin/cat", "token")', f"ca_certs = {desk.ca}",
+            # A command of its own, since getmail writes no mailbox as root.
+            "[destination]", "type = MDA_external", "path = /usr/bin/tee", f'arguments = ("{desk.folder}/getmail-{user}",)',
+            "allow_root_commands = true", "[options]", "delete = false",
+        )  # fmt: skip
+        return desk.run(getmail, "--getmaildir", str(desk.folder), "--rcfile", str(rc))
+
+    got = fetch(GRANTED)
+    assert got.returncode == 0, got.stderr
+    assert "Welcome to your mailbox" in (desk.folder / f"getmail-{GRANTED}").read_text()
+    refused = fetch(OTHER)
+    assert refused.returncode != 0
+    assert "User is authenticated but not connected" in refused.stdout + refused.stderr
+    assert not (desk.folder / f"getmail-{OTHER}").exists()
+
+
+def test_offlineimap_copies_the_granted_mailbox_only(desk: Desk) -> None:
+    """offlineimap3 lists folders, copies INBOX to a Maildir, and copies nothing where there is no permission."""
+    offlineimap = program("offlineimap")
+
+    def copy(user: str) -> "subprocess.CompletedProcess[str]":
+        rc = desk.write(
+            "offlineimaprc", "[general]", "accounts = x", f"metadata = {desk.folder}/meta-{user}", "socktimeout = 5", "[Account x]",
+            "localrepository = here", "remoterepository = there", "[Repository here]", "type = Maildir",
+            f"localfolders = {desk.folder}/copy-{user}", "[Repository there]", "type = IMAP", "remotehost = localhost",
+            f"remoteport = {desk.tenant.ports.imap}", f"remoteuser = {user}", "auth_mechanisms = XOAUTH2",
+            "oauth2_access_token_eval = open('token').read().strip()", "oauth2_request_url = https://localhost:1/", f"sslcacertfile = {desk.ca}", "readonly = True",
+        )  # fmt: skip
+        return desk.run(offlineimap, "-o", "-u", "basic", "-c", str(rc))
+
+    got = copy(GRANTED)
+    assert got.returncode == 0, got.stdout + got.stderr
+    letters = [path for path in (desk.folder / f"copy-{GRANTED}").rglob("*") if path.parent.name in ("new", "cur")]
+    assert ["Welcome to your mailbox" in path.read_text() for path in letters] == [True]
+    refused = copy(OTHER)
+    assert refused.returncode != 0
+    assert "User is authenticated but not connected" in refused.stdout + refused.stderr
+
+
+def test_s_nail_submits_as_the_granted_mailbox_only(desk: Desk) -> None:
+    """s-nail delivers a message from the granted mailbox; at the other it is refused and delivers nothing."""
+    snail = program("s-nail")
+
+    def send(user: str) -> "subprocess.CompletedProcess[str]":
+        place = f"smtp://{quote(user, safe='')}:{quote(desk.token, safe='')}@localhost:{desk.tenant.ports.smtp}"
+        rc = desk.write(
+            "snailrc", "set v15-compat", f"set mta={place}", "set smtp-auth=oauthbearer", "set smtp-use-starttls", f"set tls-ca-file={desk.ca}", "set tls-ca-no-defaults",
+            "set tls-verify=strict", f"set from={user}", "set sendwait",
+        )  # fmt: skip
+        return desk.run("/usr/bin/env", f"MAILRC={rc}", snail, "-:u", "-s", "interop", OTHER, text="hello\n")
+
+    before = desk.messages(OTHER)
+    sent = send(GRANTED)
+    assert sent.returncode == 0, sent.stderr
+    assert desk.messages(OTHER) == before + 1
+    refused = send(OTHER)
+    assert refused.returncode != 0
+    assert "535 5.7.3 Authentication unsuccessful" in refused.stderr
+    assert desk.messages(OTHER) == before + 1
