@@ -347,6 +347,73 @@ def imap(answers: dict[str, bytes], exists: int = 2) -> Script:
     return script
 
 
+def smtp(servers: Stage, answers: dict[str, tuple[str | None, ...]]) -> Script:
+    """A server whose login works; ``answers`` by command, and by "." for the message's end; None hangs up."""
+
+    def script(peer: Peer) -> None:
+        peer.say("220 ready")
+        secured = False
+        while True:
+            verb = peer.hear().split(" ")[0].upper()
+            known: dict[str, tuple[str | None, ...]] = {
+                "EHLO": ("250-localhost", "250 AUTH XOAUTH2" if secured else "250 STARTTLS"), "STARTTLS": ("220 go",),
+                "AUTH": ("334 ",), "MAIL": ("250 ok",), "RCPT": ("250 ok",), "DATA": ("354 go",), "RSET": ("250 ok",),
+                "QUIT": ("221 bye", None),
+            }  # fmt: skip
+            said = (known | answers)[verb]
+            say(peer, said)
+            if verb == "STARTTLS":
+                peer.secure(servers.context)
+                secured = True
+            elif verb == "AUTH":
+                peer.hear()
+                peer.say("235 ok")
+            elif verb == "DATA" and said[0] == "354 go":
+                while peer.hear() != ".":
+                    pass
+                say(peer, answers.get(".", ("250 taken",)))
+
+    return script
+
+
+def say(peer: Peer, lines: tuple[str | None, ...]) -> None:
+    for line in lines:
+        if line is None:
+            raise EOFError
+        peer.say(line)
+
+
+ENDS: dict[str, tuple[dict[str, tuple[str | None, ...]], str, bool, bool, str]] = {
+    # answers; stage, taken, may have gone, the server's words
+    "taken": ({}, "data", True, True, "250 taken"),
+    "taken, forwarded": ({"RCPT": ("251 will forward",)}, "data", True, True, "250 taken"),
+    "taken in several lines": ({".": ("250-one", "250 two")}, "data", True, True, "250-one / 250 two"),
+    "recipient refused": ({"RCPT": ("550 5.1.10 not found",)}, "recipient", False, False, "550 5.1.10 not found"),
+    "DATA refused": ({"DATA": ("503 5.5.2 no",)}, "data", False, False, "503 5.5.2 no"),
+    "gone before the message": ({"DATA": (None,)}, "data", False, False, "the server closed the connection"),
+    "refused for now": ({".": ("430 4.2.0 later",)}, "data", False, False, "430 4.2.0 later"),
+    "refused and gone": ({".": ("421 4.4.2 too many", None)}, "data", False, False, "421 4.4.2 too many"),
+    "refused for good": ({".": ("554-5.2.0 a", "554 5.2.0 b")}, "data", False, False, "554-5.2.0 a / 554 5.2.0 b"),
+    "gone without a word": ({".": (None,)}, "data", False, True, "the server closed the connection"),
+    "half an answer": ({".": ("250-taken", None)}, "data", False, True, "250-taken / (the server closed the connection)"),
+    "no answer to that": ({".": ("354 again",)}, "data", False, True, "354 again"),
+    "nonsense": ({".": ("hello",)}, "data", False, True, "hello"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_how_a_letter_may_end(servers, case):
+    """Taken, refused, or unknown: unknown alone keeps an id though it is no success. The letter goes out once."""
+    answers, stage_reached, taken, gone, said = ENDS[case]
+    what = written()
+    server = servers.serve(smtp(servers, answers), tls=False)
+    sent = mail.send(server.endpoint, USER, TOKEN, what, ca=servers.ca, timeout=5)
+    servers.stop()
+    assert (sent.stage, sent.ok, sent.message_id) == (stage_reached, taken, what.message_id if gone else "")
+    assert sent.server == said
+    assert server.lines.count("DATA") + server.lines.count("data") == ("RCPT" not in answers or taken)
+
+
 def fetched(*blocks: bytes) -> bytes:
     return b"".join(
         b"* %d FETCH (UID %d BODY[HEADER.FIELDS (SUBJECT)] {%d}\r\n%b)\r\n" % (n, n, len(block), block)

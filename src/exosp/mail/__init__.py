@@ -143,7 +143,7 @@ PROBES: Mapping[Protocol, Probe] = {"imap": _imap, "pop": _pop, "smtp": _smtp}
 
 
 def send(
-    endpoint: Endpoint, user: str, token: TokenSource, letter: "Letter", *, ca: Path | None, timeout: float = 60
+    endpoint: Endpoint, user: str, token: TokenSource, letter: "Letter", *, ca: Path | None, timeout: float = 180
 ) -> Sent:
     """Send the letter once, over SMTP. See ``smtp.send``."""
     from .smtp import send

@@ -46,9 +46,10 @@ def probe(
 
 
 def send(
-    endpoint: Endpoint, user: str, token: TokenSource, letter: Letter, *, ca: Path | None, timeout: float = 60
+    endpoint: Endpoint, user: str, token: TokenSource, letter: Letter, *, ca: Path | None, timeout: float = 180
 ) -> Sent:
-    """Log in and send the letter, once. Proof: ``accepted``, at the stage ``data``."""
+    """Log in and send the letter, once. Proof: ``accepted``, at the stage ``data``. The time is longer than a probe's,
+    since a server may think about a message, and an answer that comes too late is a lost one."""
     xoauth2.check_user(user)
     line = Line(endpoint, ca, timeout)
     dialogue = _Sending(line, letter)
@@ -143,7 +144,7 @@ class _Sending(_Dialogue):
     def prove(self, message: bytes, answer: bytes) -> Proof:
         super().prove(message, answer)
         self.line.at("recipient")
-        _require(self.client.docmd("RCPT", f"TO:<{self.letter.recipient}>")[0], 250)
+        _require(self.client.docmd("RCPT", f"TO:<{self.letter.recipient}>")[0], 250, 251)  # 251: it forwards
         self.line.at("data")
         _require(self.client.docmd("DATA")[0], 354)
         self.line.at("data")  # the 354 decides nothing
@@ -155,6 +156,6 @@ class _Sending(_Dialogue):
         return "accepted"
 
 
-def _require(code: int, wanted: int) -> None:
-    if code != wanted:
-        raise smtplib.SMTPException(f"{wanted} was expected")
+def _require(code: int, *wanted: int) -> None:
+    if code not in wanted:
+        raise smtplib.SMTPException(f"{wanted[0]} was expected")
