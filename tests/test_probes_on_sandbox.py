@@ -159,7 +159,9 @@ def test_smtp_auth_that_is_off_is_named(doors, whose):
     assert (reading.stage, reading.ok) == ("auth", False)
     found = diagnose(facts(doors, "smtp", reading, plan_empty=False, **read))
     assert found.row == f"smtp-off-{whose}"
-    assert f"SMTP AUTH is off for the {whose}" in found.cause
+    assert {"mailbox": f"SMTP AUTH is off for {fixture.USER} itself", "tenant": "SMTP AUTH is off for the tenant"}[
+        whose
+    ] in found.cause
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
