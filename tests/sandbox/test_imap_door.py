@@ -320,7 +320,10 @@ def test_select_and_examine_speak_as_exchange(doors: Doors) -> None:
         ("LOGIN a b", "A BAD Command received in Invalid state."),
         ("APPEND INBOX {500}", "A NO APPEND is not emulated."),
         ("CREATE Archive", "A NO CREATE is not emulated."),
-        ("UID MOVE 7 Archive", "A NO MOVE is not emulated."),
+        ("UID MOVE 7 Archive", "A NO [TRYCREATE] Archive doesn't exist."),
+        ("COPY 1 Archive", "A NO [TRYCREATE] Archive doesn't exist."),
+        ("COPY 3 INBOX", "A BAD Command Argument Error. 11"),
+        ("COPY 1", "A BAD Command Argument Error. 11"),
         ("", "* BAD Command Error. 10"),
     ],
 )
@@ -559,3 +562,60 @@ FACTS_TEXTS = {  # FACTS.md §4a and §13, column "exact text"
 def test_the_texts_are_exchanges(text: str) -> None:
     """The table of texts this door emits, as they stand in the field's records; each is seen on the wire above."""
     assert FACTS_TEXTS[text] == text
+
+
+def test_messages_are_copied_and_moved_within_inbox(doors: Doors) -> None:
+    """MOVE and UIDPLUS are offered, so they are done: new uids are told, and what was moved is gone (RFC 4315, RFC 6851)."""
+    with selected(doors) as wire:
+        wire.tagged(r"STORE 1 +FLAGS (\Flagged)")
+        assert wire.tagged("COPY 1 INBOX") == ["* 3 EXISTS", "A OK [COPYUID 14 7 10] COPY completed."]
+        assert wire.tagged("UID FETCH 10 (FLAGS RFC822.SIZE)")[0].startswith(r"* 3 FETCH (UID 10 FLAGS (\Flagged) ")
+        assert wire.tagged("UID MOVE 7,9 INBOX") == [
+            "* OK [COPYUID 14 7,9 11,12] MOVE", "* 2 EXPUNGE", "* 1 EXPUNGE", "* 3 EXISTS", "A OK MOVE completed.",
+        ]  # fmt: skip
+        assert wire.tagged("UID SEARCH ALL")[0] == "* SEARCH 10 11 12"
+        assert wire.tagged("UID COPY 999 INBOX") == ["A OK COPY completed."]
+        wire.tagged("EXAMINE INBOX")
+        assert wire.tagged("MOVE 1 INBOX") == ["A NO Command received in Invalid state."]
+
+
+# What other people's clients say besides, and how it must be answered: command, last line, and one line before it.
+ODDITIES = [
+    ('LIST "" "%"', "A OK LIST completed.", r'* LIST (\Marked \HasNoChildren) "/" INBOX'),
+    ('LIST "" ""', "A OK LIST completed.", r'* LIST (\Noselect \HasChildren) "/" ""'),
+    ('LIST "INB" "OX"', "A OK LIST completed.", r'* LIST (\Marked \HasNoChildren) "/" INBOX'),
+    ('LIST "" inbox', "A OK LIST completed.", r'* LIST (\Marked \HasNoChildren) "/" INBOX'),
+    ('LIST "" {1+}\r\n*', "A OK LIST completed.", r'* LIST (\Marked \HasNoChildren) "/" INBOX'),
+    ('LSUB "" "*"', "A OK LSUB completed.", r'* LSUB (\Marked \HasNoChildren) "/" INBOX'),
+    ('LIST "" "Sent*"', "A OK LIST completed.", ""),
+    ("NAMESPACE", "A OK NAMESPACE completed.", '* NAMESPACE (("" "/")) NIL NIL'),
+    ("ID NIL", "A OK ID completed", '* ID ("name" "Microsoft.Exchange.Imap4.Imap4Server" "version" "15.20" "environment" "emulated")'),
+    ('id ("name" "x" "version" NIL)', "A OK ID completed", '* ID ("name" "Microsoft.Exchange.Imap4.Imap4Server" "version" "15.20" "environment" "emulated")'),
+    ("STATUS INBOX (MESSAGES UIDNEXT UIDVALIDITY UNSEEN RECENT)", "A OK STATUS completed.", "* STATUS INBOX (MESSAGES 2 UIDNEXT 10 UIDVALIDITY 14 UNSEEN 2 RECENT 0)"),
+    ('status "inbox" (messages)', "A OK STATUS completed.", "* STATUS INBOX (MESSAGES 2)"),
+    ("UID FETCH 1:* (FLAGS)", "A OK FETCH completed.", "* 2 FETCH (UID 9 FLAGS ())"),
+    ("UID FETCH 8:* UID", "A OK FETCH completed.", "* 2 FETCH (UID 9)"),
+    ("UID FETCH *:99 FAST", "A OK FETCH completed.", "* 2 FETCH (UID 9 FLAGS () "),
+    ("UID FETCH 1000 (FLAGS)", "A OK FETCH completed.", ""),
+    ("FETCH 2,1 (UID)", "A OK FETCH completed.", "* 2 FETCH (UID 9)"),
+    ("FETCH 1:2 (UID UID UID)", "A OK FETCH completed.", "* 2 FETCH (UID 9)"),
+    ("UID SEARCH UID 8:*", "A OK SEARCH completed.", "* SEARCH 9"),
+    ("UID SEARCH CHARSET US-ASCII ALL", "A OK SEARCH completed.", "* SEARCH 7 9"),
+    ("SEARCH OR SUBJECT first SUBJECT {6+}\r\nsecond", "A OK SEARCH completed.", "* SEARCH 1 2"),
+    ("SEARCH (NOT (SEEN DELETED)) 1", "A OK SEARCH completed.", "* SEARCH 1"),
+    ("SELECT INBOX (CONDSTORE)", "A BAD Command Argument Error. 11", ""),
+    ("ENABLE CONDSTORE", "A BAD Command Error. 10", ""),
+    ("STARTTLS", "A BAD Command Error. 10", ""),
+    ("CHECK", "A OK CHECK completed.", ""),
+    ("SUBSCRIBE INBOX", "A OK SUBSCRIBE completed.", ""),
+    ("noop", "A OK NOOP completed.", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("command", "last", "before"), ODDITIES)
+def test_what_clients_say_besides(doors: Doors, command: str, last: str, before: str) -> None:
+    """Forms that RFC 3501 and the offered extensions allow, in either case, with literals unasked."""
+    with selected(doors) as wire:
+        *told, final = wire.tagged(command)
+        assert final == last
+        assert told[-1].startswith(before) if before else told == []

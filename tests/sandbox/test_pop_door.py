@@ -333,3 +333,53 @@ FACTS_TEXTS = {  # FACTS.md §4a and §13, column "exact text"
 def test_the_texts_are_exchanges(text: str) -> None:
     """The table of texts this door emits, as they stand in the field's records; each is seen on the wire above."""
     assert FACTS_TEXTS[text] == text
+
+
+# What other people's clients say besides, with the whole answer: RFC 1939, RFC 2449.
+ODDITIES = [
+    ("stat", ["+OK 2 {all}"]),
+    ("LIST", ["+OK", "1 {1}", "2 {2}", "."]),
+    ("LIST 2", ["+OK 2 {2}"]),
+    ("LIST 02", ["+OK 2 {2}"]),
+    ("LIST 3", ["-ERR The specified message is out of range."]),
+    ("LIST x", ["-ERR The specified message is out of range."]),
+    ("UIDL", ["+OK", "1 7", "2 9", "."]),
+    ("UIDL 1", ["+OK 1 7"]),
+    ("UIDL -1", ["-ERR The specified message is out of range."]),
+    ("RETR", ["-ERR The specified message is out of range."]),
+    ("TOP 1", ["-ERR Protocol error. 14"]),
+    ("TOP 9 0", ["-ERR The specified message is out of range."]),
+    ("NOOP", ["+OK"]),
+    ("XTND XLST", ["-ERR Protocol error. 14"]),
+    ("STLS", ["-ERR Protocol error. 14"]),
+    ("APOP x y", ["-ERR Protocol error. 14"]),
+    ("AUTH XOAUTH2", ["-ERR Command is not valid in this state."]),
+    ("CAPA", ["+OK", "TOP", "UIDL", "SASL PLAIN XOAUTH2", "USER", "."]),
+]
+
+
+def opened(doors: Doors) -> Wire:
+    wire = greeted(doors)
+    assert log_in(wire, doors).startswith("+OK")
+    return wire
+
+
+@pytest.mark.parametrize(("command", "answer"), ODDITIES)
+def test_what_clients_say_besides(doors: Doors, command: str, answer: list[str]) -> None:
+    """Forms of commands that the capabilities allow, and those of servers that offer more."""
+    sizes = [len(message("first letter")), len(message("second letter"))]
+    with opened(doors) as wire:
+        wire.send(f"{command}\r\n")
+        told = [wire.line() for _ in answer]
+        assert told == [line.replace("{all}", str(sum(sizes))).replace("{1}", str(sizes[0])).replace("{2}", str(sizes[1])) for line in answer]  # fmt: skip
+        assert wire.ask("NOOP") == "+OK"
+
+
+def test_top_gives_the_header_and_so_many_lines(doors: Doors) -> None:
+    """TOP n 0 is the header and its empty line; beyond the body it is all of it."""
+    head, body = message("first letter").split(b"\r\n\r\n")
+    with opened(doors) as wire:
+        for count, wanted in (("0", head + b"\r\n\r\n"), ("1", head + b"\r\n\r\n" + body), ("99999999999999999999", head + b"\r\n\r\n" + body)):  # fmt: skip
+            wire.send(f"TOP 1 {count}\r\n")
+            assert wire.line() == "+OK"
+            assert wire.until(".")[:-1] == wanted.decode().split("\r\n")[:-1]

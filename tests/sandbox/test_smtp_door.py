@@ -441,6 +441,11 @@ def test_three_connections_send_for_a_mailbox_at_once_and_no_fourth(doors: Doors
         ([], f"MAIL FROM:<{USER}> NONSENSE=1", r"501 5\.5\.4 Unrecognized parameter"),
         ([], f"MAIL FROM:<{USER}> SIZE=many", r"501 5\.5\.4 Invalid arguments"),
         ([], f"mail from: <{USER}> BODY=8BITMIME SIZE=10 RET=HDRS", r"250 2\.1\.0 Sender OK"),
+        ([], f"MAIL FROM:<{USER}> BODY=BINARYMIME", r"501 5\.5\.4 Invalid arguments"),
+        ([], f"MAIL FROM:<{USER}> BODY=7bit SMTPUTF8 AUTH=<>", r"250 2\.1\.0 Sender OK"),
+        ([], f"MAIL FROM:<{USER}> SIZE=200000000", r"552 5\.3\.4 Message size exceeds fixed maximum message size"),
+        ([], "NOOP and more", r"250 2\.0\.0 OK"),
+        ([], "EXPN list", r"500 5\.3\.3 Unrecognized command 'unknown' " + STAMP),
         ([f"MAIL FROM:<{USER}>"], f"MAIL FROM:<{USER}>", r"503 5\.5\.2 Sender already specified"),
         ([f"MAIL FROM:<{USER}>"], "DATA", r"503 5\.5\.2 Need rcpt command"),
         ([f"MAIL FROM:<{USER}>"], "RCPT TO:<>", r"501 5\.1\.3 Invalid address"),
@@ -563,3 +568,20 @@ def test_a_password_where_smtp_auth_is_off_is_told_so(doors: Doors) -> None:
         assert wire.ask("AUTH LOGIN").startswith("334 ")
         wire.ask(base64.b64encode(USER.encode()).decode())
         assert "SmtpClientAuthentication is disabled for the Tenant." in wire.ask("c2VjcmV0")
+
+
+def test_a_whole_message_may_be_sent_ahead(doors: Doors) -> None:
+    """PIPELINING is offered (RFC 2920): a transaction in one packet, then one whose sender is refused, nothing of which
+    is taken for anything else; eight-bit bytes arrive as they were sent."""
+    letter = message("ahead", USER).replace(b"Hello.", "Grüße.".encode("latin-1"))
+    with authenticated(doors) as wire:
+        wire.send(
+            f"RSET\r\nMAIL FROM:<{USER}> BODY=8BITMIME\r\nRCPT TO:<sales@contoso.com>\r\nDATA\r\n".encode()
+            + letter
+            + b".\r\nNOOP\r\n"
+        )
+        assert [wire.line()[:3] for _ in range(6)] == ["250", "250", "250", "354", "250", "250"]
+        wire.send(f"MAIL FROM:<{USER}> BODY=x\r\nRCPT TO:<sales@contoso.com>\r\nDATA\r\nNOOP\r\n")
+        assert [wire.line()[:3] for _ in range(4)] == ["501", "503", "503", "250"]
+    (raw,) = inbox(doors.tenant, "sales@contoso.com")
+    assert raw.endswith(letter)

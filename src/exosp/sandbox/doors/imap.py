@@ -1,9 +1,8 @@
 """IMAP4rev1 over TLS as Exchange Online serves it: XOAUTH2 with and without an initial response, passwords refused.
 
 A login whose mailbox does not open is authenticated all the same; the next commands tell (FACTS §4a).
-Sources: RFC 3501, RFC 4959, RFC 2177, RFC 2971, RFC 3691, RFC 4315 (UID EXPUNGE); transcripts in ``wording``.
-Not imitated: any folder but INBOX; APPEND, COPY, MOVE and changes of folders (refused by name, though MOVE stands in the
-capability line as it does at Exchange); BINARY; \\Recent; the reasons Exchange sometimes appends to a refusal.
+Sources: RFC 3501, RFC 4959, RFC 2177, RFC 2971, RFC 3691, RFC 4315 (UIDPLUS), RFC 6851 (MOVE); transcripts in ``wording``.
+Not imitated: any folder but INBOX; APPEND and changes of folders (refused by name); BINARY; \\Recent; the reasons Exchange sometimes appends to a refusal.
 """
 
 import asyncio
@@ -12,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 from ..tenant import Tenant
 from . import access, wording
-from .imap_folder import Folder
+from .imap_folder import UIDVALIDITY, Folder
 from .imap_syntax import LITERAL, Argument, Malformed, Text, names_inbox, parse, size, word
 from .lines import Connection, HungUp, Limits, LineTooLong, TimedOut, place
 
@@ -24,8 +23,8 @@ IDLE_POLL = 0.2  # wall seconds between two looks at the mailbox during IDLE
 ANY_TIME = frozenset({"CAPABILITY", "NOOP", "LOGOUT", "ID"})
 BEFORE_LOGIN = frozenset({"AUTHENTICATE", "LOGIN"})
 AFTER_LOGIN = frozenset({"SELECT", "EXAMINE", "LIST", "LSUB", "NAMESPACE", "STATUS", "IDLE", "SUBSCRIBE", "UNSUBSCRIBE"})  # fmt: skip
-NOT_EMULATED = frozenset({"APPEND", "CREATE", "DELETE", "RENAME", "COPY", "MOVE"})
-SELECTED = frozenset({"FETCH", "STORE", "SEARCH", "UID", "EXPUNGE", "CLOSE", "UNSELECT", "CHECK"})
+NOT_EMULATED = frozenset({"APPEND", "CREATE", "DELETE", "RENAME"})
+SELECTED = frozenset({"COPY", "MOVE", "FETCH", "STORE", "SEARCH", "UID", "EXPUNGE", "CLOSE", "UNSELECT", "CHECK"})
 VERBS = ANY_TIME | BEFORE_LOGIN | AFTER_LOGIN | NOT_EMULATED | SELECTED
 # What the front end answers itself when the mailbox is not open (MailKit#1496: CAPABILITY is).
 FRONT_END = frozenset({"CAPABILITY", "LOGOUT"})
@@ -70,7 +69,7 @@ class _Session:
             "STATUS": self._status, "IDLE": self._idle, "SUBSCRIBE": self._done("SUBSCRIBE"),
             "UNSUBSCRIBE": self._done("UNSUBSCRIBE"), "CHECK": self._done("CHECK"), "CLOSE": self._close_folder,
             "UNSELECT": self._unselect, "EXPUNGE": self._expunge, "FETCH": self._fetch, "STORE": self._store,
-            "SEARCH": self._search, "UID": self._uid,
+            "SEARCH": self._search, "UID": self._uid, "COPY": self._copy, "MOVE": self._move,
         }  # fmt: skip
 
     # -- reading and answering ---------------------------------------------------------------------------------------
@@ -256,10 +255,10 @@ class _Session:
         assert isinstance(self.admission, access.Opened)  # _permitted has seen to it
         return Folder(self.tenant, self.admission.mailbox, read_only=read_only)
 
-    def _inbox(self, argument: Argument) -> None:
+    def _inbox(self, argument: Argument, code: str = "") -> None:
         name = word(argument)
         if name.upper() != "INBOX":
-            raise _Refuse(f"NO {''.join(c for c in name if c.isprintable())} doesn't exist.")
+            raise _Refuse(f"NO {code}{''.join(c for c in name if c.isprintable())} doesn't exist.")
 
     async def _status(self, arguments: list[Argument]) -> str:
         if len(arguments) != 2 or not isinstance(arguments[1], list) or not arguments[1]:
@@ -343,8 +342,10 @@ class _Session:
                 self._writable()
                 self._open.remove_deleted(word(rest[0]))
                 return "OK EXPUNGE completed."
-            case "COPY" | "MOVE":
-                raise _Refuse(f"NO {verb} is not emulated.")
+            case "COPY":
+                return await self._copy(rest, by_uid=True)
+            case "MOVE":
+                return await self._move(rest, by_uid=True)
             case _:
                 raise _Refuse(wording.IMAP_COMMAND_ERROR)
 
@@ -363,6 +364,30 @@ class _Session:
         for line in self._open.change(change, by_uid=by_uid):
             await self.connection.send(line)
         return "OK STORE completed."
+
+    async def _copy(self, arguments: list[Argument], by_uid: bool = False) -> str:
+        return f"OK {self._copied(arguments, by_uid=by_uid)[0]}COPY completed."
+
+    async def _move(self, arguments: list[Argument], by_uid: bool = False) -> str:
+        self._writable()
+        code, gone = self._copied(arguments, by_uid=by_uid)
+        if code:
+            await self.connection.send(f"* OK {code}MOVE")  # before what went is told (RFC 6851 §4.3)
+        self._open.remove(gone)
+        await self._news(expunged=True)
+        return "OK MOVE completed."
+
+    def _copied(self, arguments: list[Argument], *, by_uid: bool) -> tuple[str, set[int]]:
+        """Copy into INBOX, the one folder: the COPYUID code, with a blank behind it, and the uids that were copied."""
+        if len(arguments) != 2:
+            raise Malformed
+        chosen = self._open.chosen(arguments[0], by_uid=by_uid)
+        self._inbox(arguments[1], "[TRYCREATE] ")
+        uids = self._open.copy(chosen)
+        if not uids:
+            return "", set()
+        old, new = (",".join(map(str, side)) for side in (uids, uids.values()))
+        return f"[COPYUID {UIDVALIDITY} {old} {new}] ", set(uids)
 
     async def _fetch(self, arguments: list[Argument], by_uid: bool = False) -> str:
         for line in self._open.fetch(arguments, by_uid=by_uid):

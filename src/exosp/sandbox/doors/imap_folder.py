@@ -96,7 +96,7 @@ class Folder:
     def _largest(self, *, by_uid: bool) -> int:
         return (self.uids[-1] if by_uid else len(self.uids)) if self.uids else 0
 
-    def _chosen(self, argument: Argument, *, by_uid: bool) -> list[tuple[int, store.Message]]:
+    def chosen(self, argument: Argument, *, by_uid: bool) -> list[tuple[int, store.Message]]:
         """The messages of a sequence set that still exist, with their numbers. A number beyond the folder is malformed;
         an unknown uid is none (RFC 3501 §6.4.8)."""
         ranges = numbers(word(argument), self._largest(by_uid=by_uid))
@@ -108,6 +108,21 @@ class Folder:
             for number, uid in enumerate(self.uids, 1)
             if uid in present and any((uid if by_uid else number) in r for r in ranges)
         ]
+
+    def copy(self, chosen: list[tuple[int, store.Message]]) -> dict[int, int]:
+        """Copy messages into this folder, flags and date with them (RFC 3501 §6.4.7): the new uid of each."""
+        uids = {}
+        for _, message in chosen:
+            store.deliver(self._tenant, self._mailbox, message["raw"])
+            copied = self._mailbox.messages[-1]
+            copied["received"] = store.received(self._tenant, message)
+            copied["flags"] = set(store.flags(message))
+            uids[message["uid"]] = copied["uid"]
+        return uids
+
+    def remove(self, uids: set[int]) -> None:
+        """Remove messages, marked or not."""
+        store.remove(self._mailbox, uids)
 
     def search(self, arguments: list[Argument], *, by_uid: bool) -> list[int]:
         """Numbers or uids of the messages that match. Raises Malformed."""
@@ -134,7 +149,7 @@ class Folder:
         written = [word(flag).lower() for flag in (first if isinstance(first, list) else arguments[2:])]
         if not set(written) <= known.keys():
             raise Malformed
-        return Change(self._chosen(arguments[0], by_uid=by_uid), item[0], {known[w] for w in written}, bool(silent))
+        return Change(self.chosen(arguments[0], by_uid=by_uid), item[0], {known[w] for w in written}, bool(silent))
 
     def change(self, change: Change, *, by_uid: bool) -> Iterator[str]:
         """Change the flags, message by message, each with its line."""
@@ -154,7 +169,7 @@ class Folder:
     def fetch(self, arguments: list[Argument], *, by_uid: bool) -> Iterator[bytes]:
         """One line (with its literals) a message. Raises Malformed before the first."""
         names = _names(arguments, by_uid=by_uid)
-        for number, message in self._chosen(arguments[0], by_uid=by_uid):
+        for number, message in self.chosen(arguments[0], by_uid=by_uid):
             view = View(store.raw(message))
             newly_seen = not self.read_only and "\\Seen" not in store.flags(message) and any(map(_marks_seen, names))
             if newly_seen:

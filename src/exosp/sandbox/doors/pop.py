@@ -184,7 +184,7 @@ class _Session:
         if message is None:
             await self.connection.send(wording.POP_RANGE)
         else:
-            await self.connection.send(f"+OK {arguments[0]} {show(message)}")
+            await self.connection.send(f"+OK {int(arguments[0])} {show(message)}")
 
     async def _retr(self, arguments: list[str]) -> None:
         await self._text(arguments[:1], None)
@@ -204,7 +204,7 @@ class _Session:
         data = store.raw(message)
         if body_lines is not None:
             head, gap, body = data.partition(b"\r\n\r\n")
-            data = head + gap + b"".join(line + b"\r\n" for line in body.split(b"\r\n")[:body_lines])
+            data = head + gap + b"\r\n".join(body.split(b"\r\n")[:body_lines])
         if not data.endswith(b"\r\n"):
             data += b"\r\n"
         stuffed = data.replace(b"\r\n.", b"\r\n..")

@@ -47,7 +47,7 @@ def received(tenant: Tenant, message: Message) -> float:
         date = re.search(rb"(?im)^date:(.*)$", head)
         try:
             written = email.utils.parsedate_to_datetime(date[1].decode("ascii", "replace").strip()) if date else None
-        except ValueError:
+        except (ValueError, OverflowError):
             written = None
         message["received"] = written.timestamp() if written else tenant.clock.now()
     return float(message["received"])

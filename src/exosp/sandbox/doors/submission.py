@@ -77,6 +77,8 @@ def _path(argument: str, keyword: str, known: frozenset[str], *, null: bool) -> 
             if not (value.isascii() and value.isdecimal()) or len(value) > 20:
                 return "501 5.5.4 Invalid arguments"
             size = int(value)
+        if name.upper() == "BODY" and value.upper() not in {"7BIT", "8BITMIME"}:  # BINARYMIME is not offered
+            return "501 5.5.4 Invalid arguments"
     return Path(address, size)
 
 
