@@ -281,7 +281,7 @@ def _(ground: Ground) -> None:
     ground.session.token = token
 
 
-@state("the file names another tenant", 4, "tenant-wrong", "not found", "credential")
+@state("the file names another tenant", 4, "tenant-wrong", "tenant", "credential")
 def _(ground: Ground) -> None:
     ground.save(re.sub(r"(TENANT_ID=).*", r"\1fabrikam.onmicrosoft.com", ground.desk.credential.read_text()))
 
@@ -313,7 +313,7 @@ ALL = ("IMAP.AccessAsApp", "POP.AccessAsApp", "SMTP.SendAsApp")
     "the enterprise application was deleted",
     4,
     "app-not-in-tenant",
-    "missing service principal|no enterprise",
+    "no enterprise application",
     "principal",
 )
 def _(ground: Ground) -> None:
@@ -364,7 +364,13 @@ def _(ground: Ground) -> None:
     _withdraw(ground, *ALL)
 
 
-@state("only the other protocols' roles are consented to", 5.4, "wrong-permission", "lack IMAP.AccessAsApp", "consent")
+@state(
+    "only the other protocols' roles are consented to",
+    5.4,
+    "wrong-permission",
+    "and lack IMAP.AccessAsApp; what it has is for other",
+    "consent",
+)
 def _(ground: Ground) -> None:
     _withdraw(ground, "IMAP.AccessAsApp")
 

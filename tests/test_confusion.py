@@ -49,6 +49,23 @@ def test_a_planted_cause_is_named_with_its_evidence(ground: Ground, name: str) -
         assert not verdict.proven
 
 
+# Some of the pairs, in the core suite.
+FEW = (
+    ("a gateway strips STARTTLS", "the secret's ID was saved for its value"),
+    ("nobody consented", "the entry bears the application's own object ID"),
+    ("the token lists so many groups that POP cuts it", "nobody granted FullAccess"),
+    ("nobody granted FullAccess", "IMAP is off for the mailbox"),
+    ("SMTP AUTH is off for the tenant", "all is right, and granted 12 minutes ago"),
+)
+
+
+def test_a_few_pairs_at_once(ground: Ground) -> None:
+    """The outer one is named first, though the logins that only the inner one keeps out may come before."""
+    for outer, inner in FEW:
+        with planted(ground, BY_NAME[outer], BY_NAME[inner]) as verdict:
+            assert BY_NAME[outer].named_by(named(verdict)), f"{outer} + {inner}: {named(verdict)}"
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_of_two_planted_causes_the_outer_one_is_named_first(ground: Ground, record_property: Any) -> None:

@@ -201,6 +201,7 @@ def test_a_credential_that_is_elsewhere_is_not_provable_here_and_never_passed(gr
     assert {(proof.proof, proof.stage, proof.ok) for proof in verdict.proofs} == {("not-provable-here", "token", False)}
     assert not verdict.proven
     assert "not provable here" in text.proof(verdict.proofs[0])
+    assert "whoever made it has its text" in text.verdict(verdict)
     said = " ".join(text.verdict(verdict).split())
     assert "0 of 4 logins came out right." in said
     assert "so from here nothing is proven" in said

@@ -66,7 +66,7 @@ def no_token(known: Known, probe: Probe, way: Reading, fault: CloudError) -> Pro
         facts = _facts(known, probe, way, None, None)
         return _failed(probe, way.stage, way.server, diagnose(facts))
     proof: ProofKind | None = "not-provable-here" if found.key == "credential-elsewhere" else None
-    return _failed(probe, "token", "", found, proof)
+    return _failed(probe, "token", fault.what if fault.code else "", found, proof)
 
 
 def token_refused(known: Known, fault: CloudError) -> Diagnosis:
@@ -196,7 +196,7 @@ def _facts(known: Known, probe: Probe, reading: Reading, token: Token | None, se
         consented=consented,
         denied=any(row.deny for row in mine),
         rights=frozenset(right for row in mine if not row.deny for right in row.rights if not _full(row)),
-        holders=tuple(known.ids.get(row.user, row.user) for row in holders(rows, ours)),
+        holders=tuple(_called(row.user, known.ids) for row in holders(rows, ours)),
         no_mailbox=_why_none(mailbox),
         sender=probe.sender,
         send_as=send_as,
@@ -221,6 +221,10 @@ def holders(rows: list[MailboxPermission], ours: frozenset[str]) -> list[Mailbox
     return [
         row for row in rows if _full(row) and not row.deny and row.user not in ours and not row.user.startswith(_OWN)
     ]
+
+
+def _called(user: str, ids: Mapping[str, str]) -> str:
+    return f"{ids[user]} ({user})" if user in ids else user
 
 
 def _full(row: MailboxPermission) -> bool:

@@ -180,13 +180,14 @@ class _Proving:
             self.final |= made
         proofs = tuple(self.final[probe] for probe in case.todo)
         for proof in proofs:
-            if not proof.ok or case.wishes.bear(proof.probe):
+            untried = proof.stage == "token"  # for all of them the verdict says why, once
+            if not untried and (not proof.ok or case.wishes.bear(proof.probe)):
                 self.tell(proof)
         claims, expires = (self.token.claims, self.token.expires) if self.token else ({}, None)
         faults = (
             _token_faults(case.known, self.token)
             if self.token
-            else tuple({p.cause: 0 for p in proofs if p.stage == "token"})
+            else tuple({p.cause: 0 for p in proofs if p.stage == "token" and p.probe.expect == "accept"})
         )
         return Verdict(case.known.plan, case.known.seen, claims, expires, faults, proofs, case.sample)
 

@@ -30,7 +30,7 @@ def whose(seen: Snapshot, directory: Directory) -> dict[str, str]:
         if other is not None:
             same = seen.principal is not None and other.name == seen.principal.name
             of = "another application of the same name" if same else "another enterprise application"
-            found[strange] = f"{of}, {other.name} ({strange})"
+            found[strange] = f"{of}, {other.name}"
     return found
 
 

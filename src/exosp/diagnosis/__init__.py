@@ -8,10 +8,10 @@ The rows stand a file a group of services, in the vendor's and the field's words
 from .decision import ROWS, diagnose, find, proves_closed
 from .facts import Diagnosis, Key, ProbeFacts, Since, TokenFacts
 from .issuing import refused
-from .ladder import DEPTH, OUTSIDE, RUNGS
+from .ladder import DEPTH, OUTSIDE, RUNGS, TOKEN
 from .row import Row
 
 __all__ = [
-    "DEPTH", "OUTSIDE", "ROWS", "RUNGS", "Diagnosis", "Key", "ProbeFacts", "Row", "Since", "TokenFacts", "diagnose", "find",
+    "DEPTH", "OUTSIDE", "ROWS", "RUNGS", "TOKEN", "Diagnosis", "Key", "ProbeFacts", "Row", "Since", "TokenFacts", "diagnose", "find",
     "proves_closed", "refused",
 ]  # fmt: skip

@@ -3,34 +3,16 @@
 from collections.abc import Iterator
 
 from ..snapshot import Secret
+from .decision import find
 from .facts import Diagnosis, Key, TokenFacts
 from .ladder import APPLY, OUTSIDE, TOKEN, VERIFY
 from .timing import span
 
-NEW = (
-    600.0  # seconds in which a new secret or application may be unknown to the token endpoint; reports speak of 4 to 18
-)
+# Seconds in which a new secret or application may be unknown to the token endpoint; reports speak of 4 to 18.
+NEW = 600.0
 
-# Entra's codes whose cause needs no look at the tenant (learn.microsoft.com, error codes; public reports).
-BY_CODE: dict[str, Key] = {
-    "AADSTS7000222": "secret-expired",
-    "AADSTS7000216": "secret-missing",
-    "AADSTS7000218": "secret-missing",
-    "AADSTS7000112": "app-disabled",
-    "AADSTS7000229": "app-not-in-tenant",
-    "AADSTS90002": "tenant-wrong",
-    "AADSTS900023": "tenant-wrong",
-    "AADSTS90038": "cloud-wrong",
-    "AADSTS900382": "cloud-wrong",
-    "AADSTS900432": "cloud-wrong",
-    "AADSTS500011": "resource-missing",
-    "AADSTS50001": "resource-missing",
-    "AADSTS53003": "conditional-access",
-    "AADSTS50105": "assignment-required",
-    "AADSTS501051": "assignment-required",
-    "AADSTS700027": "certificate-not-registered",
-    "AADSTS90055": "throttled",
-}
+ANOTHER = f"{APPLY} makes another"
+REMOVE = f"remove that secret under App registrations, Certificates & secrets, then {ANOTHER}"
 
 
 def refused(facts: TokenFacts) -> Diagnosis:
@@ -51,7 +33,7 @@ def refused(facts: TokenFacts) -> Diagnosis:
         case "AADSTS7000222":
             ended = next((s for s in facts.secrets if s.key_id == facts.credential.key_id), None)
             when = f": it ended at {ended.ends:%Y-%m-%d %H:%M} UTC" if ended else ""
-            return _found(facts, "secret-expired", f"the saved secret has expired{when}", "exosp rotate PLAYBOOK")
+            return _found(facts, "secret-expired", f"the saved secret has expired{when}", ANOTHER)
         case "AADSTS7000112":
             seen = " (accountEnabled is false)" if facts.enabled is False else ""
             return _found(
@@ -64,7 +46,10 @@ def refused(facts: TokenFacts) -> Diagnosis:
                 "Exchange Online admits assigned applications only here, and this one holds none of its roles",
                 f"{APPLY} consents to them, which assigns it",
             )  # fmt: skip
-    return _found(facts, BY_CODE.get(facts.code, "unknown"), facts.what, facts.hint)
+    row = next(iter(find(f"{facts.code}: {facts.what}", "token")), None)
+    if row is None:
+        return _found(facts, "unknown", facts.what, facts.hint)
+    return _found(facts, row.because[0].key, row.causes[0], row.fix)
 
 
 def _missing(facts: TokenFacts) -> Diagnosis:
@@ -74,7 +59,7 @@ def _missing(facts: TokenFacts) -> Diagnosis:
         return _found(
             facts, "credential-elsewhere",
             f"nothing is saved here, and the application has a secret that lives ({named}): whoever made it has its text",
-            f"run {VERIFY} where that is saved, or put the file back; exosp rotate PLAYBOOK makes another",
+            f"run {VERIFY} where that is saved, or put the file back",
         )  # fmt: skip
     return _found(facts, "secret-missing", facts.what, facts.hint)
 
@@ -85,7 +70,7 @@ def _secret(facts: TokenFacts) -> Diagnosis:
         return _found(
             facts, "secret-id-for-value",
             "what is saved has the form of a secret's ID, not of its value, which is shown once when it is made",
-            "save the value in its place; if nobody has it, exosp rotate PLAYBOOK",
+            f"save the value in its place; if nobody has it, {REMOVE}",
         )  # fmt: skip
     held = next((secret for secret in facts.secrets if secret.key_id == saved.key_id), None)
     if held is not None and (old := (facts.now - held.starts).total_seconds()) < NEW:
@@ -96,12 +81,12 @@ def _secret(facts: TokenFacts) -> Diagnosis:
     if saved.key_id is not None and held is None:
         return _found(
             facts, "secret-wrong", f"the saved secret {saved.key_id} is none of the application's any more; it has "
-            + (", ".join(_labels(facts.secrets)) or "none"), "exosp rotate PLAYBOOK",
+            + (", ".join(_labels(facts.secrets)) or "none"), ANOTHER,
         )  # fmt: skip
     whose = f": the application still has {held.key_id}, and the text saved is not its" if held else ""
     return _found(
         facts, "secret-wrong", f"the saved secret is not one of the application's{whose}",
-        "put the right value under save_to back, or exosp rotate PLAYBOOK",
+        f"put the right value under save_to back, or {REMOVE}",
     )  # fmt: skip
 
 

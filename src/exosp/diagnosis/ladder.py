@@ -147,7 +147,7 @@ def _role(facts: ProbeFacts) -> Found:
         )
     others = sorted(role for role in roles if role in ROLE_OF.values())
     aside = "; full_access_as_app is for EWS alone" if "full_access_as_app" in roles else ""
-    aside = aside or (f"; {', '.join(others)} is for another protocol" if others else "")
+    aside = aside or ("; what it has is for other protocols" if others else "")
     return Wrong(
         "role-missing" if not aside else "wrong-permission",
         f"the token's roles are {', '.join(roles) or 'empty'} and lack {wanted}{aside}",
@@ -323,7 +323,7 @@ def _own_name(facts: ProbeFacts) -> Found:
     if facts.access != "delegated" or facts.protocol != "smtp" or person is None or facts.upn is None:
         return None
     if _same(person, facts.upn):
-        return Right(f"{facts.address} is {person}'s own")
+        return None  # the rung of permissions says so
     return Wrong(
         "wrong-user-name",
         f"{facts.address} is not {person}'s own mailbox, and Exchange takes a person's token for SMTP under the own name "

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..converge import Result
+from ..diagnosis import DEPTH, TOKEN
 from ..plan import Change, Plan, Refusal
 from ..probes import Proof
 from ..sending import Applied, Outcome, Refused, Skipped
@@ -201,7 +202,13 @@ def proof(found: Proof, width: int = WIDTH, longest: int = 0, *, explained: bool
 def verdict(found: Verdict, width: int = WIDTH) -> str:
     """What the proof amounts to."""
     good = sum(proof.ok for proof in found.proofs)
-    lines = [_marked("  NO  ", f"the application's token: {fault}", width) for fault in found.token_faults]
+    untried = {proof.cause: proof for proof in found.proofs if proof.stage == "token"}
+    lines = []
+    for fault in found.token_faults:
+        lines.append(_marked("  NO  ", f"the application's token: {fault}", width))
+        first = untried.get(fault)
+        lines += [wrapped(f"«{first.server}»", width, 6, 1)] if first and first.server else []
+        lines += [_marked("      = help: ", first.fix, width)] if first and first.fix else []
     if not found.converged:
         lines += ["The tenant is not as the playbook says:", plan(found.plan, width), ""]
     elif found.plan.drift:
@@ -209,7 +216,7 @@ def verdict(found: Verdict, width: int = WIDTH) -> str:
     said = [f"{good} of {_count(len(found.proofs), 'login')} came out right."]
     if found.converged:
         said.insert(0, "The tenant is as the playbook says.")
-    if found.converged and found.claims and not found.token_faults:
+    if found.converged and found.claims and not found.token_faults and not _at_the_token(found):
         said.append(
             "The application's token is right in audience and roles, and its oid is the ObjectId Exchange holds."
         )
@@ -217,12 +224,21 @@ def verdict(found: Verdict, width: int = WIDTH) -> str:
     return "\n".join([*lines, wrapped(" ".join(said), width), *_causes(found, width)])
 
 
+def _at_the_token(found: Verdict) -> bool:
+    """Whether a login failed for what its token says."""
+    inner = DEPTH["entry"]
+    return any(TOKEN < proof.depth < inner for proof in found.proofs if not proof.ok)
+
+
 def _limits(found: Verdict) -> Iterator[str]:
     """What the logins do not prove."""
     if found.sample is not None:
         probed, of, seed = found.sample
         yield f"{probed} of {of} mailboxes were probed (--seed {seed}); of the other {of - probed} nothing is proven."
-    if any(p.proof == "too-early" for p in found.proofs):
+    early = {p.key for p in found.proofs if p.proof == "too-early"}
+    if "not-replicated" in early:
+        yield "What was made a moment ago is not everywhere yet; that takes a minute, as a rule."
+    if early - {"not-replicated"}:
         yield "Everything is set right, and Exchange does not honour it yet: that can take up to two hours."
     if any(p.proof == "not-provable-here" for p in found.proofs):
         yield "The application's credential cannot be used here, so from here nothing is proven."
