@@ -192,7 +192,24 @@ def bars(text: str) -> str:
 
 def noise(text: str) -> str:
     made = random.Random(7)  # noise, not a secret
-    words = ["request", "handled", "worker", "queue", "tick", "cache", "warm", "page", "served", "session", "idle", "flush", "index", "mail", "exchange", "ok"]
+    words = [
+        "request",
+        "handled",
+        "worker",
+        "queue",
+        "tick",
+        "cache",
+        "warm",
+        "page",
+        "served",
+        "session",
+        "idle",
+        "flush",
+        "index",
+        "mail",
+        "exchange",
+        "ok",
+    ]
     lines = [f"2026-02-02 10:{n // 60:02}:{n % 60:02} INFO {' '.join(made.choices(words, k=8))}" for n in range(200)]
     return "\n".join([*lines[:120], f"2026-02-02 10:02:00 ERROR {text}", *lines[120:]])
 

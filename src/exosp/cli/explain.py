@@ -92,7 +92,7 @@ def _pieces(words: Sequence[str], screen: Screen) -> Iterator[str]:
         screen.tell("Paste the text, then end it with Ctrl-D on a line of its own.")
     some = False
     for piece in decoded(sys.stdin.buffer):
-        some = some or not piece.isspace()
+        some = some or bool(piece.strip())
         yield piece
     if not some:
         raise UsageError(

@@ -20,7 +20,7 @@ _MISTAKES: tuple[Row, ...] = (
     Row("client-mechanism-unknown", MAIL, None, "SASL authentication failed; no mechanism available: No worthy mechs found (XOAUTH2)",
         because(("client-sasl-plugin", "the client's SASL plugin for XOAUTH2 (sasl-xoauth2, cyrus-sasl-xoauth2) is missing or wrongly set up"), ("client-too-old", "the client has no XOAUTH2"), ("wrong-mechanism", "the client is set to a mechanism that the server does not offer")),
         "github.com/tarickb/sasl-xoauth2; public reports", "B", near=NEAR,
-        says=("No worthy mechs found", "no mechanism available", "No supported authentication mechanisms", "No authenticators available", "XOAUTH2 not supported", "XOAUTH2 is not supported", "no known SASL mechanism", "Unknown SASL mechanism", "Unsupported authentication mechanism", "mech_list",
+        says=("sasl-xoauth2", "TokenStore::", "Client::DoStep", "No worthy mechs found", "no mechanism available", "No supported authentication mechanisms", "No authenticators available", "XOAUTH2 not supported", "XOAUTH2 is not supported", "no known SASL mechanism", "Unknown SASL mechanism", "Unsupported authentication mechanism", "mech_list",
               "No login methods supported", "unknown authentication type", "Server does not support XOAUTH2", "authentication method not supported", "no suitable authentication method", "Unable to find a callback", "SASL XOAUTH2 plugin", "SASL mechanism not available", "requested authentication method is not supported by the server"), regex=r"SASL\(-[14]\)", hints=("sasl1", "sasl4")),
     Row("client-xoauth2-string", MAIL, None, "binascii.Error: Incorrect padding while reading the XOAUTH2 challenge",
         because(("xoauth2-malformed", "the XOAUTH2 string is encoded wrongly: twice, with line breaks, or not at all"), "token-malformed"), "public reports", "K", near=NEAR,
@@ -28,12 +28,19 @@ _MISTAKES: tuple[Row, ...] = (
     Row("client-token-empty", BOTH, None, "KeyError: 'access_token'",
         because(("token-malformed", "the token request failed and its answer was not looked at: print error and error_description of the answer"), ("secret-wrong", "the credential was refused"), "scope-not-default"),
         "public reports", "B", near=MSAL, says=("KeyError: 'access_token'", "Undefined index: access_token", "Undefined array key \"access_token\"", "Cannot read properties of undefined (reading 'accessToken')", "access_token is missing", "No access token"), weight="vague"),
+    Row("client-credentials-missing", MAIL, None, 'Error: Missing credentials for "PLAIN"',
+        because(("token-malformed", "the client holds neither a password nor a token: the settings or the token request gave none"), ("wrong-mechanism", "the client's settings are for a password, not for OAuth")), "public reports", "B",
+        says=("Missing credentials for", "no password specified?", "failed to connect, no password specified", "No login credentials", "Command returned empty string", "Unable to run refresh command"), near=NEAR),
+    Row("client-google-token-address", MAIL, None, "Error: Can't create new access token for user",
+        because(("request-malformed", "nodemailer asks Google for a new token unless accessUrl names Microsoft's token address"), "refresh-token-expired"), "nodemailer's documentation of OAuth2", "B", says=("Can't create new access token for user",), near=NEAR),
+    Row("client-proxy-signin", MAIL, None, "Email OAuth 2.0 Proxy: Login failed - the authentication request expired or was cancelled for account support@contoso.com",
+        because(("interaction-required", "nobody finished the sign-in that the proxy asked for"), "redirect-wrong", "consent-missing"), "github.com/simonrob/email-oauth2-proxy/issues/95", "B", says=("the authentication request expired or was cancelled", "Authentication request failed or expired for account")),
     Row("client-domain-literal", SMTP, None, "501 5.5.4 Invalid domain name", because(("request-malformed", "the name the client says at EHLO is no valid host name")), "public reports", "B", says=("501 5.5.4 Invalid domain name", "Invalid domain name [")),
     Row("client-from-missing", SMTP, None, "501 5.1.7 Invalid address", because(("recipient-wrong", "an address in MAIL FROM or RCPT TO is empty or malformed")), "public reports", "B", near=NEAR, regex=r"\b5\.1\.[37]\b.{0,30}Invalid address|501[ -]5\.1\.[37]", hints=("513invalid", "517invalid", "501513", "501517")),
     Row("client-null-sender-mapi", SMTP, None, "554 5.2.0 STOREDRV.Submission.Exception:InvalidSenderException", because(("send-as-missing", "From is no valid sender: empty, or not the mailbox that logged in")), "public reports", "C", says=("InvalidSenderException",)),
     Row("client-imap-extension", MAIL, None, "imap_open(): Can not authenticate to IMAP server: [CLOSED] IMAP connection broken (authenticate)",
         because(("basic-auth-blocked", "PHP's imap extension knows passwords alone; Exchange Online takes none"), "client-too-old"), "public reports", "B",
-        says=("Can not authenticate to IMAP server: [CLOSED] IMAP connection broken", "Can't connect to outlook.office365.com … Too many login failures", "Too many login failures", "IMAP connection broken (authenticate)"), near=NEAR),
+        says=("Retrying PLAIN authentication after", "imap_open(): Couldn't open stream", "Can not authenticate to IMAP server: [CLOSED] IMAP connection broken", "Can't connect to outlook.office365.com … Too many login failures", "Too many login failures", "IMAP connection broken (authenticate)"), near=NEAR),
 )  # fmt: skip
 
 # Only that a login failed; the server's own words, if they stand in the text, say more.
@@ -41,15 +48,20 @@ _WRAPPERS: tuple[Row, ...] = (
     Row("client-login-failed", MAIL, None, "MailKit.Security.AuthenticationException: Authentication failed.",
         because(("wrong-object-id", "Exchange has no entry for the application, or one with the application's own object ID"), "wrong-audience", "role-missing", "no-mailbox-permission", "wrong-user-name", "token-expired", "basic-auth-blocked"),
         "github.com/jstedfast/MailKit/issues/1126; public reports", "B", weight="echo", propagation=True, near=frozenset(("microsoft",)),
-        says=("MailKit.Security.AuthenticationException", "AuthenticationFailedException", "SMTPAuthenticationError", "imaplib.IMAP4.error", "Invalid login", "SMTP Error: Could not authenticate", "Could not authenticate", "Authentication failed", "Failed to authenticate on SMTP server",
+        says=("Authorization failure on", "status=3 (AUTHFAIL)", "XOAUTH2 authentication failed", "All authentication types failed", "Login to server", "Authentication failure while connecting to server", "OAUTHBEARER authentication failed", "Access denied: 535", "ImapServerErrorException", "AuthFailedException", "MailKit.Security.AuthenticationException", "AuthenticationFailedException", "SMTPAuthenticationError", "imaplib.IMAP4.error", "Invalid login", "SMTP Error: Could not authenticate", "Could not authenticate", "Authentication failed", "Failed to authenticate on SMTP server",
               "Net::SMTPAuthenticationError", "Net::IMAP::NoResponseError", "Login failed", "AuthFailedException", "SASL authentication failed", "Authentication unsuccessful", "Host outlook.office365.com says … authenticate", "Authorization failed on", "Error in AUTHENTICATE", "Password rejected", "Login Denied", "Login denied", "Expected response code \"235\" but got code \"535\"", "Expected response code 235 but got code"), regex=r"\bEAUTH\b", hints=("eauth",)),
 )  # fmt: skip
 
 # What libraries say before or in place of Entra.
 TOKENS: tuple[Row, ...] = (
+    Row("client-scope-reserved", TOKEN, None, "ValueError: You cannot use any scope value that is reserved. Your input: ['offline_access']",
+        because(("scope-wrong", "MSAL adds openid, profile and offline_access by itself and refuses them in the list"),), "MSAL for Python", "A", says=("You cannot use any scope value that is reserved", "Input scopes should be a list", "offline_access … reserved scope"), weight="code"),
+    Row("client-authority", TOKEN, None, "ValueError: Unable to get authority configuration for https://login.microsoftonline.com/contoso. Authority would typically be in a format of https://login.microsoftonline.com/your_tenant",
+        because(("tenant-wrong", "the tenant in the address does not exist or is misspelt"), ("name-not-resolved", "the sign-in host cannot be reached from here"), "proxy-in-between"), "MSAL for Python", "A",
+        says=("Unable to get authority configuration for", "Invalid tenant id provided", "should consist of an https url with a minimum of one segment", "invalid_instance", "Authority validation failed", "invalid_authority")),
     Row("client-msal-config", TOKEN, None, "ClientAuthError: endpoints_resolution_error: Endpoints cannot be resolved",
         because(("name-not-resolved", "login.microsoftonline.com cannot be reached or its metadata not read: DNS, proxy or firewall"), "tenant-wrong", "proxy-in-between"), "public reports", "B",
-        says=("endpoints_resolution_error", "Unable to get authority configuration", "Unable to get OIDC authority configuration", "openid_config_error")),
+        says=("endpoints_resolution_error", "Unable to get OIDC authority configuration", "openid_config_error")),
     Row("client-msal-no-account", TOKEN, None, "no_tokens_found: No refresh token found in the cache. Please sign-in.",
         because(("interaction-required", "the token cache is empty or another user's: nobody has signed in yet"), "refresh-token-expired"), "public reports", "B",
         says=("no_tokens_found", "No account or login hint was passed to the AcquireTokenSilent", "MsalUiRequiredException", "interaction_required", "no account found in cache", "No token found … authenticate first", "Authentication Flow needed")),

@@ -4,6 +4,7 @@ A text is read in blocks with an overlap, so that a log of any size needs the me
 it first stands.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,9 +23,11 @@ BLOCK = 1 << 17  # characters
 OVERLAP = 60  # lines that are read again with the next block: nothing is cut between two
 PLACE = {row.id: place for place, row in enumerate(ROWS)}
 KNOWN_CODES = frozenset(row.code for row in ROWS)
+_QUOTED = re.compile(r"^(?:[ \t]*[>|])+ ?")
 AROUND = 40  # lines beside a find that tell what it speaks of and what is secret
 SMALL = 20_000  # characters: so much is looked at as a whole
 MOST_TOKENS = 5
+MOST_LINES = 8  # of a wrapped text in an excerpt
 MOST_SHOWN = 220  # characters of an excerpt
 
 
@@ -102,6 +105,7 @@ class _Reader:
 
     def _keep(self, row: Row, place: tuple[int, int], reading: Reading, lines: list[str], first: int) -> None:
         line = min(reading.line_of(place[0]), len(lines) - 1)
+        last = min(max(reading.line_of(max(place[1] - 1, place[0])), line), line + MOST_LINES, len(lines) - 1)
         begins = _raw(lines[line], reading.column_of(place[0]))
         top = max(line - AROUND, 0)
         around = lines[top : line + AROUND]
@@ -110,7 +114,7 @@ class _Reader:
         near = Reading("\n".join(around))
         clues = speak(near, frozenset((row.id,))).get(row.id, [])
         self._found[row.id] = Found(
-            row, first + line + 1, first + begin, len(DEEPER.findall(before)), PLACE[row.id], _excerpt(around, line - top, begins),
+            row, first + line + 1, first + begin, len(DEEPER.findall(before)), PLACE[row.id], _excerpt(around, line - top, last - top, begins),
             tuple(clue for clue in clues if fits(clue, row)),
         )  # fmt: skip
 
@@ -148,13 +152,12 @@ def _raw(line: str, column: int) -> int:
     return len(line)
 
 
-def _excerpt(around: list[str], line: int, begins: int) -> str:
-    """The part of a line that speaks, with some words before and after; nothing secret in it."""
-    text = around[line]
+def _excerpt(around: list[str], line: int, last: int, begins: int) -> str:
+    """The lines that speak, with some words before and after; nothing secret in them."""
     cleaned = redact("\n".join(around)).split("\n")
-    shown = " ".join((cleaned[line] if line < len(cleaned) else "").split())
+    shown = " ".join(" ".join(_QUOTED.sub("", part) for part in cleaned[line : last + 1]).split())
     if len(shown) <= MOST_SHOWN:
         return shown
-    at = max(shown.find(" ".join(text[begins : begins + 16].split())) - 60, 0)
+    at = max(shown.find(" ".join(around[line][begins : begins + 16].split())) - 60, 0)
     cut = shown[at : at + MOST_SHOWN]
     return ("… " + cut.partition(" ")[2] if at else cut).rpartition(" ")[0] + " …"

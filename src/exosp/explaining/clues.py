@@ -15,13 +15,15 @@ _LOGINS = frozenset((
 
 @dataclass(frozen=True)
 class Clue:
-    """``pattern`` reads the text in one line, in lower case. ``rows`` the clue speaks to even if they do not list the cause."""
+    """``pattern`` reads the text in one line, in lower case. ``rows`` the clue speaks to even if they do not list the
+    cause; ``only``: to no others."""
 
     key: Cause
     pattern: str
     words: str
     rows: frozenset[str] = frozenset()
     unless: str = ""
+    only: bool = False
 
 
 CLUES: tuple[Clue, ...] = (
@@ -31,14 +33,15 @@ CLUES: tuple[Clue, ...] = (
     Clue("wrong-permission", r"full_access_as_app|ews\.accessasuser", "the paste names a permission of EWS", _LOGINS),
     Clue("delegated-for-application", r"(client_credentials|acquiretokenforclient|acquire_token_for_client|clientcredential).{0,2000}(accessasuser|smtp\.send\b)|(accessasuser|smtp\.send\b).{0,2000}(client_credentials|acquiretokenforclient|acquire_token_for_client|clientcredential)",
          "the paste shows a delegated permission together with client_credentials", _LOGINS),
-    Clue("basic-auth-blocked", r"\bauth(mech)?[ =:\[]{1,3}(plain|login)\b|authenticate plain|\ba?\d* ?login \S+@\S+ |authmech \[?login|auth login|using (plain|login)|login failed|user \S+@\S+.{0,40}pass |imap_open\(|smtp_(user|pass)|mechanism:? ?(plain|login)|encryption.{0,40}password",
-         "the paste shows LOGIN or PLAIN, which carry a password", frozenset(("smtp-auth-failed", "pop-auth-failed", "client-login-failed", "imap-login-failed")), unless=r"xoauth2|oauth2|bearer"),
+    Clue("basic-auth-blocked", r"\bauth(mech)?[ =:\[]{1,3}(plain|login)\b|authenticate plain|\ba?\d* ?login \S+@\S+ |authmech \[?login|auth login|using (plain|login)|login failed|user \S+@\S+.{0,40}pass |imap_open\(|smtp_(user|pass)|mechanism:? ?(plain|login)|authenticator (login|plain)|possible authenticators|invalid login: 535|smtpauthenticationerror|could not authenticate|encryption.{0,40}password",
+         "the paste shows a login with a password, and nothing of OAuth", frozenset(("smtp-auth-failed", "pop-auth-failed", "client-login-failed", "imap-login-failed")), unless=r"xoauth2|oauth|bearer|access.?token", only=True),
     Clue("wrong-mechanism", r"(access_?token|oauth|xoauth2).{0,400}(auth login|auth plain|authenticate plain|\blogin failed)", "the paste has a token and a login by LOGIN or PLAIN", frozenset(("imap-login-failed",))),
     Clue("personal-account", r"@(outlook|hotmail|live|msn)\.(com|[a-z]{2})\b|/consumers/", "the paste names a personal account", _LOGINS),
     Clue("xoauth2-malformed", r"xoauth2.{0,60}(\\\\?r\\\\?n|\^a\^a|invalid base64)", "the paste shows a broken XOAUTH2 string", _LOGINS),
     Clue("wrong-user-name", r"shared ?mailbox|/shared\b|\\\\shared|alias", "the paste speaks of a shared mailbox or an alias"),
     Clue("wrong-user-name", r"postfix/smtp\W.{0,200}sasl authentication failed", "a mail server logs in for people: the token may be another account's than the user name", frozenset(("smtp-auth-failed",))),
     Clue("not-in-effect-yet", r"(worked|works) (for|after) (a while|some|an hour)|intermittent", "the paste says that it comes and goes"),
+    Clue("wrong-host", r"(office365|outlook)[^ ]* ?.{0,60}\b(465|443)\b|\bport\W{1,4}(465|443)\b", "Exchange Online's mail ports are 993, 995 and 587; the paste names another", frozenset(("no-answer", "connection-refused", "client-no-greeting", "cannot-connect", "tls-wrong-port"))),
     Clue("connection-timeout", r"port[ =:]{1,2}25\b|:25\b", "port 25 is blocked by many providers"),
     Clue("wrong-tls-mode", r"\b(587|143|110)\b.{0,120}(usessl|ssl\W{1,4}true|secure\W{1,4}true|sslonconnect|ssl/tls|smtps|ssl://)|(usessl|ssl\W{1,4}true|secure\W{1,4}true|sslonconnect|smtps|ssl://).{0,160}\b(587|143|110)\b",
          "the paste shows TLS from the start together with a port that begins in plain text"),
@@ -62,4 +65,4 @@ def speak(reading: Reading, rows: frozenset[str]) -> dict[str, list[Clue]]:
 
 
 def fits(clue: Clue, row: Row) -> bool:
-    return row.id in clue.rows or any(one.key == clue.key for one in row.because)
+    return row.id in clue.rows or (not clue.only and any(one.key == clue.key for one in row.because))

@@ -20,7 +20,7 @@ _WORDS: dict[Topic, tuple[str, ...]] = {
     "graph": ("graph.microsoft", "microsoft.graph", "microsoftgraph", "mggraph", "-mg", "graph api", "msgraph", "graphserviceclient", "odata.error", "serviceprincipal", "approleassign", "azuread"),
     "exchange": (
         "exchange", "get-mailbox", "serviceprincipal", "mailboxpermission", "recipientpermission", "-casmailbox", "adminapi", "invokecommand", "exoscript", "new-managementrole",
-        "applicationaccesspolicy", "managementobject", "configuration.tasks", "outlook.office365.com", "ews", "-exo", "transportconfig", "managementscope", "prod.outlook.com",
+        "applicationaccesspolicy", "tmpexo", "write-errormessage", "managementobject", "configuration.tasks", "outlook.office365.com", "ews", "-exo", "transportconfig", "managementscope", "prod.outlook.com",
     ),
     "winrm": ("winrm", "wsman", "ws-management", "5985", "5986", "new-pssession", "enter-pssession", "invoke-command", "remote server", "psremoting", "pypsrp", "pywinrm", "psrp", "jea"),
     "microsoft": _MICROSOFT,
