@@ -13,6 +13,8 @@ import ssl
 import struct
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
 
 from exosp.clouds import Endpoint
 from exosp.mail import PROBES, Reading, xoauth2
@@ -79,6 +81,7 @@ class Visit:
 
 
 Play = Callable[[Peer, Visit], None]
+Came = TypeVar("Came")
 
 
 class Rogue:
@@ -123,10 +126,15 @@ class Rogue:
             peer.socket.close()
             self._visits.put(visit)
 
-    def meet(self, protocol: str, play: Play, *, token: str = TOKEN, timeout: float = 20) -> tuple[Reading, Visit]:
+    def meet(self, protocol: str, play: Play, *, timeout: float = 20) -> tuple[Reading, Visit]:
         """One probe of the rogue: what it read and what the rogue received."""
+        probe = PROBES[protocol]  # type: ignore[index]  # one of PROTOCOLS
+        return self.receive(play, lambda endpoint, ca: probe(endpoint, USER, TOKEN, ca=ca, timeout=timeout))
+
+    def receive(self, play: Play, call: Callable[[Endpoint, Path], Came]) -> tuple[Came, Visit]:
+        """One call on the rogue: what came of it and what the rogue received."""
         self._play = play
-        reading = PROBES[protocol](self.endpoint, USER, token, ca=self.ca, timeout=timeout)  # type: ignore[index]  # one of PROTOCOLS
+        reading = call(self.endpoint, self.ca)
         visit = self._visits.get(timeout=30)
         if visit.fault is not None:
             raise visit.fault
@@ -143,19 +151,25 @@ class Rogue:
             if protocol != "smtp":
                 peer.secure(tls)
             send(peer, answers["greeting"])
-            tag, asked = "", False
+            tag, asked, message = "", False, False
             while True:
                 peer.socket.settimeout(patience)
                 line = peer.hear()
-                if asked or line in ("", ANSWER):  # a client that was confused may answer what was not asked last
+                if message and line != ".":
+                    continue
+                if message:
+                    step = "MESSAGE"
+                elif asked or line in ("", ANSWER):  # a client that was confused may answer what was not asked last
                     step = "ANSWER"
                 else:
                     if protocol == "imap":
                         tag, _, line = line.partition(" ")
                     step = line.partition(" ")[0].upper() + ("+" if line.upper().startswith("EHLO") and visit.secured else "")  # fmt: skip
+                message = False
                 visit.steps.append(step)
                 said = answers[step].replace(b"%t", tag.encode())
                 asked = bool(_ASKS.search(said)) and step != "STARTTLS"
+                message = step == "DATA" and said.startswith(b"354")
                 send(peer, said)
                 if step == "STARTTLS" and said.startswith(b"220"):
                     peer.secure(tls)

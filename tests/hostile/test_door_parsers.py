@@ -260,6 +260,26 @@ def test_parts_within_parts_have_a_bottom(kind: bytes, depth: int) -> None:
     _look_at(_tenant_for_messages(), _nested(depth, kind))
 
 
+@pytest.mark.parametrize("date", ["Mon, 02 Feb 2026 10:00:00 +99999999999999999999", "Mon, 02 Feb 99999999999999999999 10:00:00 +0000", "Mon, 02 Feb 2026 99999999999999999999:00:00 +0000", "Mon, 31 Feb 2026 10:00:00 +0000", "", "x"])  # fmt: skip
+def test_a_date_beyond_all_dates_is_none(date: str) -> None:
+    """Searches by date pass over a message whose Date header is no date."""
+    _look_at(_tenant_for_messages(), f"Date: {date}\r\nSubject: x\r\n\r\nbody\r\n".encode())
+
+
+@given(raw=MESSAGES)
+@examples(60)
+def test_a_message_of_any_bytes_is_answered_in_one_line(raw: bytes) -> None:
+    """What a submitted message claims stands in the answer to it, and ends no line there."""
+    token = fixture.token(_tenant_for_messages())
+    login = fixture.xoauth2(fixture.USER, token).encode()
+    stuffed = b"\r\n".join(b"." + line if line.startswith(b".") else line for line in raw.split(b"\r\n"))
+    said = _said("smtp", b"EHLO x\r\nAUTH XOAUTH2 " + login + b"\r\nMAIL FROM:<support@contoso.com>\r\nRCPT TO:<sales@contoso.com>\r\nDATA\r\n" + stuffed + b"\r\n.\r\nQUIT\r\n")  # fmt: skip
+    answer = said.partition(b"354 Start mail input; end with <CRLF>.<CRLF>\r\n")[2].split(b"\r\n")
+    assert re.match(rb"[245]\d\d ", answer[0])
+    assert [line[:4] for line in answer[1:]] == [b"221 ", b""], answer
+    assert _LINE.fullmatch(answer[0]), answer
+
+
 # -- whole doors ------------------------------------------------------------------------------------------------------
 
 
@@ -386,7 +406,7 @@ def test_no_answer_repeats_a_control_character(command: str, inside: str) -> Non
 
 _LINE = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*")
 _VARIES = re.compile(
-    rb"\[\S+ \d{4}-\d\d-\d\dT\S+ [0-9A-F]{16}\]|\[InternalId=.*|<[0-9a-f-]{36}@\S+>|220 .*|id [0-9A-F]{16}; .*"
+    rb"\[\S+ \d{4}-\d\d-\d\dT\S+ [0-9A-F]{16}\]|\[InternalId=.*|<[0-9A-Fa-f-]{32,36}@\S+>|220 .*|id [0-9A-F]{16}; .*"
 )
 
 
@@ -437,6 +457,27 @@ def test_a_door_answers_anything_in_whole_lines_however_it_comes_at_length(door:
     """The same, further."""
     _drive(door, at_length(800))
     record_property("figure", f"{door} door: 800 conversations, each in up to three cuts")
+
+
+SPOKEN = {
+    "imap": [b"a CAPABILITY", b"b AUTHENTICATE XOAUTH2", b"%t", b"c SELECT INBOX", b"d LOGIN {3}", b"abc {3+}", b"xyz", b"e FETCH 1:* (UID FLAGS BODY.PEEK[])", b"f IDLE", b"DONE", b"g LOGOUT"],
+    "pop": [b"CAPA", b"AUTH XOAUTH2", b"%t", b"STAT", b"TOP 1 0", b"RETR 2", b"DELE 1", b"RSET", b"QUIT"],
+    "smtp": [b"EHLO me", b"AUTH XOAUTH2", b"%t", b"MAIL FROM:<support@contoso.com>", b"RCPT TO:<sales@contoso.com>", b"DATA", b"From: support@contoso.com", b"", b"..x", b".", b"QUIT"],
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("door", DOORS)
+def test_a_client_may_vanish_after_any_byte(door: str, record_property) -> None:
+    """A good session broken off after each byte that the client sends: the door ends, and what it said is the beginning
+    of what it says to the whole."""
+    login = fixture.xoauth2(fixture.USER, fixture.token(_tenant_for_messages())).encode()
+    sent = b"".join(line.replace(b"%t", login) + b"\r\n" for line in SPOKEN[door])
+    whole = _VARIES.sub(b"", _said(door, sent))
+    for place in range(len(sent)):
+        said = _VARIES.sub(b"", _said(door, sent[:place]))
+        assert whole.startswith(said), (place, said)
+    record_property("figure", f"{door} door: a session of {len(sent)} bytes broken off at each of them")
 
 
 class _Endless:
