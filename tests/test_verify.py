@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 
 from console import Console
 from desk import Desk
+from exosp.clouds import CLOUDS, Endpoint
 from exosp.letters import Wishes
 from exosp.mail import Reading
 from exosp.playbook import parse
@@ -128,6 +130,17 @@ def test_the_journal_says_how_old_a_grant_is(unkind: Callable[..., Desk], tmp_pa
     assert "age unknown" in unknown["cause"]
     assert unknown["age"] is None
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(("host", "seconds"), [("outlook.office365.com", 300.0), ("localhost", 2.0)])
+def test_how_far_tries_lie_apart_is_the_clouds(host: str, seconds: float) -> None:
+    """Exchange's cache is prolonged by failing logins; nothing of the kind stands before this machine's own loopback."""
+    here = "https://localhost:1"
+    cloud = replace(
+        CLOUDS["global"], login=here, graph=here, admin_api=here, imap=Endpoint(host, 993),
+        pop=Endpoint("localhost", 1), smtp=Endpoint("localhost", 1),
+    )  # fmt: skip
+    assert cloud.apart == seconds
 
 
 # Letters

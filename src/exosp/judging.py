@@ -4,14 +4,15 @@ nothing; the decision itself is ``diagnosis``'s."""
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 
 from .diagnosis import Diagnosis, ProbeFacts, Since, TokenFacts, diagnose, proves_closed, refused
 from .errors import CloudError, Error, Missing, NotHere, Throttled, Unreachable
-from .journal import History, last_set
+from .journal import Ages, History
 from .plan import Plan
 from .playbook import Playbook
 from .probes import Logins, Probe, Proof, ProofKind, Reading, Token
-from .snapshot import Address, Mailbox, MailboxPermission, NoMailbox, Snapshot
+from .snapshot import Address, Mailbox, MailboxId, MailboxPermission, NoMailbox, Snapshot
 from .steps.application import ROLE_OF
 from .steps.grants import WHY_NOT, trustee_forms
 
@@ -31,11 +32,43 @@ class Known:
     ids: Mapping[str, str] = field(default_factory=dict)
     strangers: Mapping[Address, Mailbox | NoMailbox] = field(default_factory=dict)
 
+    # Each made once for all logins: a tenant has thousands of mailboxes.
+
+    @cached_property
+    def _ages(self) -> Ages:
+        return Ages(self.history, self.seen)
+
+    @cached_property
+    def ours(self) -> frozenset[str]:
+        """How rows name the application."""
+        return trustee_forms(self.seen)
+
+    @cached_property
+    def _rows(self) -> Mapping[MailboxId, list[MailboxPermission]]:
+        found: dict[MailboxId, list[MailboxPermission]] = {}
+        for row in self.seen.permissions:
+            found.setdefault(row.mailbox, []).append(row)
+        return found
+
+    @cached_property
+    def _open(self) -> tuple[bool, frozenset[str]]:
+        found = [(c.step, c.target) for c in self.plan.changes] + [(r.step, r.target) for r in self.plan.refused]
+        own = ("grants", "protocols")
+        return any(step not in own for step, _ in found), frozenset(target for step, target in found if step in own)
+
+    def rows(self, mailbox: Mailbox | None) -> list[MailboxPermission]:
+        return self._rows.get(mailbox.id, []) if mailbox else []
+
+    def settled(self, mailbox: Mailbox | None) -> bool:
+        """Whether the plan has nothing left for the application as a whole, nor for this mailbox."""
+        whole, boxes = self._open
+        return not whole and (mailbox.address if mailbox else "") not in boxes
+
     def since(self, probe: Probe) -> Since:
         """When what this login needs was last set: by the journals here; else not before the application was made."""
         mailbox = self.seen.mailboxes.get(probe.mailbox)
         known = mailbox.id if isinstance(mailbox, Mailbox) else None
-        last = last_set(self.history, self.seen, known, probe.protocol)
+        last = self._ages.last_set(known, probe.protocol)
         if last is not None:
             return Since(at=last[0], who=f"run {last[1]}")
         made = self.seen.application.created if self.seen.application else None
@@ -115,11 +148,10 @@ class Judge:
 
     def proof(self, probe: Probe, reading: Reading, send_as: bool | None = None) -> Proof:
         """What a reading of a login that must succeed means. ``send_as``: a right to send as the probe's sender stands."""
-        facts = _facts(self.known, probe, reading, self.token, send_as)
-        found = diagnose(facts)
         if reading.ok:
             proof: ProofKind = "accepted" if probe.protocol == "smtp" else "opened"
-            return Proof(probe, reading.stage, True, proof, reading.server, evidence=found.evidence)
+            return Proof(probe, reading.stage, True, proof, reading.server)
+        found = diagnose(_facts(self.known, probe, reading, self.token, send_as))
         return _failed(probe, reading.stage, reading.server, found, "too-early" if found.too_early else None)
 
     def _refusal(self, probe: Probe, reading: Reading) -> Proof:
@@ -155,9 +187,9 @@ def _facts(known: Known, probe: Probe, reading: Reading, token: Token | None, se
     mailbox = seen.mailboxes.get(probe.mailbox)
     box = mailbox if isinstance(mailbox, Mailbox) else None
     access = seen.client_access.get(box.id) if box else None
-    rows = [row for row in seen.permissions if box is not None and row.mailbox == box.id]
+    rows = known.rows(box)
     delegated = known.want.delegated
-    ours = person_forms(seen, token) if delegated else trustee_forms(seen)
+    ours = person_forms(seen, token) if delegated else known.ours
     mine = [row for row in rows if row.user in ours]
     granted: bool | None = any(_full(row) and not row.deny for row in mine)
     if box is None or not (delegated or seen.entries):  # without an entry nothing can be granted
@@ -187,7 +219,7 @@ def _facts(known: Known, probe: Probe, reading: Reading, token: Token | None, se
         smtp_auth_disabled_tenant=seen.transport.smtp_auth_disabled if seen.transport else None,
         upn=box.upn if box else None,
         address=box.address if box else probe.mailbox,
-        plan_empty=not _unsettled(known.plan, box),
+        plan_empty=known.settled(box),
         app_id=seen.application.app_id if seen.application else None,
         login=probe.user,
         tenant_id=seen.tenant_id,
@@ -198,6 +230,7 @@ def _facts(known: Known, probe: Probe, reading: Reading, token: Token | None, se
         rights=frozenset(right for row in mine if not row.deny for right in row.rights if not _full(row)),
         holders=tuple(_called(row.user, known.ids) for row in holders(rows, ours)),
         no_mailbox=_why_none(mailbox),
+        no_mailbox_fix=WHY_NOT[mailbox.reason][1] if isinstance(mailbox, NoMailbox) else "",
         sender=probe.sender,
         send_as=send_as,
         since=known.since(probe),
@@ -235,11 +268,3 @@ def _why_none(mailbox: Mailbox | NoMailbox | None) -> str:
     if not isinstance(mailbox, NoMailbox):
         return ""
     return WHY_NOT[mailbox.reason][0] + (f" ({mailbox.detail})" if mailbox.detail else "")
-
-
-def _unsettled(plan: Plan, mailbox: Mailbox | None) -> bool:
-    """Whether the plan still has something for the application as a whole, or for this mailbox."""
-    own = ("grants", "protocols")
-    address = mailbox.address if mailbox else ""
-    open_ = [(c.step, c.target) for c in plan.changes] + [(r.step, r.target) for r in plan.refused]
-    return any(step not in own or target == address for step, target in open_)

@@ -30,6 +30,7 @@ from .whose import whose
 AT_ONCE = 8  # logins in flight, unless told otherwise
 AT_ONE_MAILBOX = 3  # Exchange's limit of connections that send as one mailbox (432 4.3.2, aka.ms/concurrent_sending)
 APART = 300.0  # seconds between tries: failing ones can prolong what is waited for (application-rbac article)
+WORTH_A_PAUSE = 60.0  # seconds: where tries may lie closer together, nothing is prolonged by them
 
 Tell = Callable[[Proof], None]
 
@@ -197,7 +198,7 @@ class _Proving:
         case = self.case
         times = [since.at or since.not_before for since in map(case.known.since, case.todo)]
         newest = max((at for at in times if at is not None), default=None)
-        if not case.wait or newest is None:
+        if not case.wait or newest is None or case.apart < WORTH_A_PAUSE:
             return
         young = case.apart - (datetime.now(UTC) - newest).total_seconds()
         if 0 < young <= case.apart:

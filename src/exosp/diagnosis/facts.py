@@ -30,7 +30,8 @@ class ProbeFacts:
     Exchange's entry for the application carries, None where there is no entry. ``ids``: what other ids that were read
     belong to, by the id in lower case. ``consented``: the protocol's role is assigned in Entra. ``granted``: the
     application has FullAccess on the mailbox, and no deny entry; ``denied``: there is one; ``rights``: what else it has;
-    ``holders``: who else has FullAccess. ``switched_on`` is for IMAP and POP. ``no_mailbox``: why the address is none.
+    ``holders``: who else has FullAccess. ``switched_on`` is for IMAP and POP. ``no_mailbox``: why the address is none, with what
+    to do about it.
     ``login`` is the user name given to the server, empty if it is ``address``. ``send_as``: a right to send as ``sender``
     stands, None where ``sender`` is the mailbox itself. ``rbac``: SMTP goes by an RBAC role and not by the claim.
     """
@@ -62,6 +63,7 @@ class ProbeFacts:
     rights: frozenset[str] = frozenset()
     holders: tuple[str, ...] = ()
     no_mailbox: str = ""
+    no_mailbox_fix: str = ""
     sender: str = ""
     send_as: bool | None = None
     since: Since = Since()

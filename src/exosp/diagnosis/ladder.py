@@ -236,7 +236,7 @@ def _mailbox(facts: ProbeFacts) -> Found:
     return Wrong(
         "no-mailbox",
         f"{facts.address}: {facts.no_mailbox}",
-        "correct the address in the playbook, or make the mailbox",
+        facts.no_mailbox_fix or "correct the address in the playbook, or make the mailbox",
     )
 
 

@@ -17,12 +17,12 @@ Outcomes: ``done``, ``found`` (it stood when it was read again), ``lost`` (it di
 for a secret that is not saved yet.
 """
 
-from .ages import last_set
+from .ages import Ages
 from .history import TAKEN_UP, History, Item, Run, folder, history, without
 from .recording import CHUNK, NOTHING, Chunk, Journal, Recorder, opened
 from .standing import before, forms_of, stands
 
 __all__ = [
-    "CHUNK", "NOTHING", "TAKEN_UP", "Chunk", "History", "Item", "Journal", "Recorder", "Run", "before", "folder", "forms_of",
-    "history", "last_set", "opened", "stands", "without",
+    "CHUNK", "NOTHING", "TAKEN_UP", "Ages", "Chunk", "History", "Item", "Journal", "Recorder", "Run", "before", "folder", "forms_of",
+    "history", "opened", "stands", "without",
 ]  # fmt: skip

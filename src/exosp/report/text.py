@@ -254,7 +254,7 @@ def _causes(found: Verdict, width: int) -> Iterator[str]:
     if len(found.causes) < 2:
         return
     yield ""
-    yield "From the outside in; what lies further in may only follow from it:"
+    yield wrapped("From the outside in; what lies further in may only follow from it:", width)
     for number, cause in enumerate(found.causes, 1):
         yield _marked(f"  {number}. ", f"{cause.cause} ({_count(cause.logins, 'login')})", width)
 
