@@ -69,7 +69,7 @@ class Person:
         threading.Thread(target=self.visit, args=(url,), daemon=True).start()
         return True
 
-    def close(self) -> None:
+    def __del__(self) -> None:
         self._client.close()
 
     def _press(self, page: Page) -> Page | None:

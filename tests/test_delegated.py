@@ -3,12 +3,13 @@
 import threading
 import webbrowser
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+import httpx
 import pytest
 
 from desk import Desk, SandboxClock
@@ -16,10 +17,12 @@ from exosp.cli.options import Format
 from exosp.cli.screen import Screen
 from exosp.cli.wiring import Session, read
 from exosp.errors import CloudError, NotHere, PlaybookError, UsageError
+from exosp.sandbox import catalog
 from exosp.sending import Applied
 from exosp.signin.loopback import Loopback, Shown
 from exosp.verify import Verdict, verify
 from person import Person
+from runs import Runs
 
 ROOT = Path(__file__).resolve().parents[1]
 SCOPES = ["IMAP.AccessAsUser.All", "POP.AccessAsUser.All", "SMTP.Send"]
@@ -109,12 +112,12 @@ def test_a_public_client_is_made_and_nothing_more(place: Desk) -> None:
     names = {scope["id"]: scope["value"] for scope in exchange["oauth2PermissionScopes"]}
     [asked] = app["requiredResourceAccess"]
     assert [(names[a["id"]], a["type"]) for a in asked["resourceAccess"]] == [(scope, "Scope") for scope in SCOPES]
-    assert any(p["appId"] == app["appId"] for p in state["servicePrincipals"])
     assert state["exchange"]["servicePrincipals"] == []
     assert state["oauth2PermissionGrants"] == []
     granted = [row for row in state["exchange"]["mailboxPermissions"] if not row["User"].startswith("NT AUTHORITY")]
     assert [row["User"] for row in granted] == ["alex@contoso.com"]
-    assert not any(row["principalId"] == app["id"] for row in state["appRoleAssignments"])
+    [principal] = [p for p in state["servicePrincipals"] if p["appId"] == app["appId"]]
+    assert not any(row["principalId"] == principal["id"] for row in state["appRoleAssignments"])
     assert not list(place.folder.glob("*.env"))
 
 
@@ -261,6 +264,49 @@ def test_a_person_without_full_access(place: Desk) -> None:
     assert "-User alex@contoso.com" in failed[0].fix
 
 
+def test_the_persons_own_rights_count(place: Desk) -> None:
+    """FullAccess of the person, by whatever form a row names it: so a protocol that is off is found behind it."""
+    place.apply()
+    shared = place.running.sandbox.tenant.exchange.by_address("desk@contoso.com")
+    assert shared is not None
+    shared.cas["ImapEnabled"] = False
+    verdict = prove(place, "device-code", types_the_code(somebody(place)))
+    assert {(p.probe.mailbox, p.probe.protocol, p.key) for p in verdict.proofs if not p.ok} == {
+        ("desk@contoso.com", "imap", "protocol-off")
+    }
+
+
+def test_destroy_takes_the_public_client_away(place: Desk, tmp_path: Path) -> None:
+    """The application goes, and what apply switched is as it was; people's rights stay. Undo leaves the application."""
+    runs, before = Runs(place, tmp_path / "journals"), place.state()["exchange"]
+    runs.apply()
+    assert not runs.undo(runs.last).failed
+    assert place.state()["exchange"] == before
+    assert len(place.applications()) == 1
+    runs.apply()
+    result = runs.destroy()
+    assert not result.failed
+    assert result.rest.empty
+    assert place.applications() == []
+    assert place.state()["exchange"] == before
+    assert runs.destroy().plan.empty
+
+
+def test_an_adopted_application_becomes_a_public_client(place: Desk) -> None:
+    """What was registered by hand gains what it lacks, by its id; its name and audience stay."""
+    tenant = place.running.sandbox.tenant
+    app, _ = catalog.add_application(tenant.directory, "By Hand")
+    place.write(PLAYBOOK.replace("{key: mail-reader, name: Mail Reader}", f"{{id: {app.properties['appId']}}}"))
+    admin = tenant.directory.principal(tenant.admin_app_id)
+    assert admin is not None
+    app.owners.add(admin.id)
+    place.apply()
+    assert app.properties["publicClient"]["redirectUris"] == ["http://localhost"]
+    assert app.properties["displayName"] == "By Hand"
+    assert place.look()[1].empty
+    assert prove(place, "device-code", types_the_code(somebody(place))).proven
+
+
 def test_smtp_under_a_shared_mailboxs_name_is_explained(place: Desk) -> None:
     """As the reports have it AUTH is refused and the cause is named; as Microsoft's page has it it works."""
     place.write(PLAYBOOK.replace("[imap, pop]}", "[smtp]}"))
@@ -280,7 +326,7 @@ def test_a_declined_consent(place: Desk, monkeypatch: pytest.MonkeyPatch, way: s
     verdict = prove(place, way, types_the_code(person) if way == "device-code" else lambda text: None)
     assert not verdict.proven
     assert {proof.stage for proof in verdict.proofs} == {"token"}
-    assert all("declined" in proof.fix for proof in verdict.proofs)
+    assert {proof.key for proof in verdict.proofs} == {"consent-missing"}
     if way == "browser":
         assert "Not signed in" in person.pages[-1].text
         assert "declined" in person.pages[-1].text
@@ -306,7 +352,11 @@ class Meddler:
         self.thread: threading.Thread | None = None
 
     def open(self, url: str) -> bool:
-        self.thread = threading.Thread(target=self.run, args=(url,), daemon=True)
+        def meddle() -> None:
+            with suppress(OSError, httpx.HTTPError):  # exosp listens no longer
+                self.run(url)
+
+        self.thread = threading.Thread(target=meddle, daemon=True)
         self.thread.start()
         return True
 

@@ -18,13 +18,14 @@ from chain import CLIENT, KINDER
 from harm import HARM
 from letters import LETTERS
 from mutant import Mutant
+from people import PEOPLE
 from rails import RAILS
 from records import RECORDS
 from retries import RETRIES
 
 pytestmark = [pytest.mark.mutants, pytest.mark.timeout(300)]
 
-MUTANTS = (*CLIENT, *RETRIES, *RAILS, *RECORDS, *LETTERS, *HARM, *KINDER)
+MUTANTS = (*CLIENT, *RETRIES, *RAILS, *RECORDS, *LETTERS, *HARM, *PEOPLE, *KINDER)
 FILES = sorted({mutant.test.partition("::")[0] for mutant in MUTANTS})
 
 

@@ -73,6 +73,7 @@ def verify(verdict: Verdict) -> dict[str, Any]:
         "plan": verdict.plan.as_json(verdict.seen),
         "token": {
             **{name: claims.get(name) for name in ("aud", "tid", "appid", "oid", "roles")},
+            **{name: claims[name] for name in ("scp", "upn") if name in claims},  # a person's
             "expires": verdict.expires.isoformat() if verdict.expires else None,
             "faults": list(verdict.token_faults),
         },

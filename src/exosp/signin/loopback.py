@@ -14,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 from urllib.parse import parse_qs
 
+from ..errors import Error
+
 LARGEST = 64 * 1024  # bytes of a form; a code has some two thousand
 PATIENCE = 10.0  # seconds for a browser to say what it has to
 
@@ -52,6 +54,7 @@ class Loopback:
         self._server = HTTPServer(("127.0.0.1", 0), _handler(self))
         self._answer: Answer | None = None
         self._done = False
+        self._raised: Error | None = None
 
     @property
     def address(self) -> str:
@@ -66,7 +69,7 @@ class Loopback:
 
     def wait(self, answer: Answer, seconds: float) -> bool:
         """Serve until the answer has come, and was given to ``answer``, whose page the browser gets; False where none came
-        in time. What ``answer`` raises is raised."""
+        in time. An Error that ``answer`` raises is raised, and shown."""
         self._answer = answer
         ends = time.monotonic() + seconds
         while not self._done:
@@ -75,6 +78,8 @@ class Loopback:
                 return False
             self._server.timeout = min(left, 1.0)
             self._server.handle_request()
+        if self._raised is not None:
+            raise self._raised
         return True
 
     def take(self, given: Mapping[str, str]) -> Shown | None:
@@ -88,7 +93,11 @@ class Loopback:
             return None
         assert self._answer is not None
         self._done = True
-        return self._answer(given)
+        try:
+            return self._answer(given)
+        except Error as fault:  # the server would print it; the browser is told, and the waiting one hears of it
+            self._raised = fault
+            return Shown("Not signed in", fault.what, f"What to do: {fault.hint}" if fault.hint else "")
 
 
 def _handler(owner: Loopback) -> type[BaseHTTPRequestHandler]:
