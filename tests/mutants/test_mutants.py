@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 from broken import ROOT
 from chain import CLIENT, KINDER
+from explaining import EXPLAINING
 from harm import HARM
+from ladder import LADDER
 from letters import LETTERS
 from mutant import Mutant
 from people import PEOPLE
@@ -25,7 +27,7 @@ from retries import RETRIES
 
 pytestmark = [pytest.mark.mutants, pytest.mark.timeout(300)]
 
-MUTANTS = (*CLIENT, *RETRIES, *RAILS, *RECORDS, *LETTERS, *HARM, *PEOPLE, *KINDER)
+MUTANTS = (*CLIENT, *RETRIES, *RAILS, *RECORDS, *LETTERS, *HARM, *PEOPLE, *KINDER, *LADDER, *EXPLAINING)
 FILES = sorted({mutant.test.partition("::")[0] for mutant in MUTANTS})
 
 
