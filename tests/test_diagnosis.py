@@ -2,12 +2,20 @@
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from exosp.diagnosis import ROWS, ProbeFacts, diagnose, find, proves_closed
-from exosp.snapshot import EXCHANGE_ONLINE, AppId, ApplicationObjectId, ClaimedObjectId, PrincipalObjectId
+from exosp.diagnosis import ROWS, RUNGS, ProbeFacts, Since, TokenFacts, diagnose, find, proves_closed, refused
+from exosp.diagnosis.timing import span
+from exosp.snapshot import (
+    EXCHANGE_ONLINE,
+    AppId,
+    ApplicationObjectId,
+    ClaimedObjectId,
+    PrincipalObjectId,
+    SavedCredential,
+)
 
 NOW = datetime(2026, 2, 2, 10, 0, tzinfo=UTC)
 APP = AppId("11111111-1111-1111-1111-111111111111")
@@ -369,3 +377,106 @@ def test_a_login_that_works_needs_no_fix():
 def test_only_a_refusal_for_want_of_access_proves_a_mailbox_closed(protocol, stage, text, closed):
     """A busy server, a switch that is off or an expired token say nothing about who may open the mailbox."""
     assert proves_closed(protocol, stage, text) is closed
+
+
+# How old it is
+
+AGES = [
+    (Since(), "age unknown", True, None),
+    (Since(at=NOW - timedelta(minutes=12), who="run x"), "granted 12 minutes ago (run x): Exchange may take", True, 720),
+    (Since(at=NOW - timedelta(hours=2, minutes=59)), "granted 2 hours ago: Exchange may take", True, 10740),
+    (Since(at=NOW - timedelta(hours=3)), "granted 3 hours ago: no longer too early, and unexplained", False, 10800),
+    (Since(not_before=NOW - timedelta(minutes=5), who="the application was made then"), "granted at most 5 minutes ago", True, 300),
+    (Since(not_before=NOW - timedelta(days=90)), "age unknown", True, None),
+    (Since(at=NOW + timedelta(minutes=5)), "granted 0 seconds ago", True, 0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("since", "words", "early", "age"), AGES)
+@pytest.mark.parametrize("facts", EVERY_DELAY, ids=lambda facts: facts.server[:40])
+def test_too_early_is_told_from_unexplained_by_the_age(facts, since, words, early, age):
+    """Right everywhere: what was granted minutes ago may need time, what was granted three hours ago needs a look elsewhere;
+    of what nobody knows the age it is said."""
+    found = diagnose(replace(facts, since=since))
+    assert words in found.cause
+    assert (found.too_early, found.age) == (early, age)
+    assert found.key == ("not-in-effect-yet" if early else "unexplained")
+    assert found.evidence[-1].startswith("the user name")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 seconds"), (59, "59 seconds"), (60, "1 minute"), (3599, "59 minutes"), (3600, "1 hour"), (7200, "2 hours"),
+     (86400, "24 hours"), (172800, "2 days")],
+)  # fmt: skip
+def test_spans_are_said_in_one_unit(seconds, words):
+    """Enough for people, and never rounded up."""
+    assert span(seconds) == words
+
+
+@pytest.mark.parametrize("facts", [RIGHT, POP, SMTP], ids=lambda facts: facts.protocol)
+def test_a_role_that_stays_away_for_an_hour_is_not_early(facts):
+    """Consent shows in tokens after minutes; where it does not within the hour, waiting is no advice."""
+    late = Since(at=NOW - timedelta(hours=2))
+    found = diagnose(replace(facts, claims=CLAIMS | {"roles": []}, consented=True, consent_since=late))
+    assert not found.too_early
+    assert "consented to 2 hours ago" in found.cause
+
+
+# The ladder
+
+
+def test_each_symptom_that_a_rung_explains_is_a_row_of_the_table():
+    """A row that is renamed must not take its rungs' explanations away in silence."""
+    ids = {row.id for row in ROWS}
+    for rung in RUNGS:
+        assert rung.explains <= ids, rung.name
+
+
+def test_evidence_names_what_was_right_on_the_way_and_then_what_is_wrong():
+    """From the outside in, up to the first wrong thing and no further."""
+    found = diagnose(replace(IMAP_OPEN, granted=False, plan_empty=False, tenant_id="", switched_on=False))
+    said = [text.split(" ")[:3] for text in found.evidence]
+    assert [" ".join(words) for words in said] == [
+        "the server was",
+        "the token is",
+        "the token is",
+        "the token's oid",
+        "the token's roles",
+        "the token is",
+        "Exchange holds the",
+        "the application has",
+    ]
+    assert found.evidence[-1] == found.cause
+
+
+# A token that was not issued
+
+UNISSUED = TokenFacts("", "what Entra said", "", NOW, SavedCredential("refused"))
+ISSUE = {
+    "AADSTS7000222": "secret-expired",
+    "AADSTS7000216": "secret-missing",
+    "AADSTS7000112": "app-disabled",
+    "AADSTS7000229": "app-not-in-tenant",
+    "AADSTS90002": "tenant-wrong",
+    "AADSTS500011": "resource-missing",
+    "AADSTS53003": "conditional-access",
+    "AADSTS700016": "client-id-wrong",
+    "AADSTS7000215": "secret-wrong",
+}
+
+
+@pytest.mark.parametrize("code", ISSUE)
+def test_each_code_of_entras_has_its_cause(code):
+    """With what to do, and Entra's own words as evidence."""
+    found = refused(replace(UNISSUED, code=code, what=f"{code}: what Entra said"))
+    assert found.key == ISSUE[code]
+    assert found.fix
+    assert f"{code}: what Entra said" in found.evidence
+    assert not found.too_early
+
+
+def test_a_code_that_nobody_knows_is_shown_in_entras_words():
+    """No cause is made up."""
+    found = refused(replace(UNISSUED, code="AADSTS999999", what="AADSTS999999: the dog ate it", hint="look it up"))
+    assert (found.key, found.cause, found.fix) == ("unknown", "AADSTS999999: the dog ate it", "look it up")
