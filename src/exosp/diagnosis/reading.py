@@ -21,7 +21,7 @@ _REPLY = re.compile(
 _QUOTE = re.compile(r"(?m)^(?:[ \t]*[>|])+ ?")
 _NOISE = re.compile(r"[\W_]+")
 _CODE = re.compile(r"AADSTS\W{0,4}(\d{1,8})", re.IGNORECASE)
-_CODE_LIST = re.compile(r"error_?codes?\W{1,6}((?:\d{5,8}\W{1,3})+)", re.IGNORECASE)
+_CODE_LIST = re.compile(r"(?:error[_ ]?codes?|error\?code=)\W{0,6}((?:\d{5,8}(?!\d)\W{0,3})+)", re.IGNORECASE)
 _RUN_ON = re.compile(r"\r?\n[ \t>|]*")
 
 

@@ -99,7 +99,9 @@ class _Reader:
             topics = whole or Topics("\n".join(lines[max(line - AROUND, 0) : line + AROUND]))
             if topics.near(row.near):
                 hits.append((row, place))
-        self._codes |= dict.fromkeys(code for code in reading.codes if code not in KNOWN_CODES)
+        self._codes |= dict.fromkeys(
+            code for code in reading.codes if code not in KNOWN_CODES and f"aadsts{code}" in reading.tight
+        )
         for row, place in hits:
             self._keep(row, place, reading, lines, first)
 

@@ -108,6 +108,7 @@ def _causes(found: Found, faults: Sequence[Fault]) -> tuple[Shown, ...]:
     for clue in reversed(found.clues):
         if fits(clue, row):
             shown = _first(shown, clue.key, clue.words)
+            shown.sort(key=lambda one: one.key in clue.unlikely)  # sorted at once
     if row.weight in ("vague", "echo") and row.id != "token-invalid-grant":
         for fault in reversed(faults):
             shown = _first(shown, fault.key, fault.words)

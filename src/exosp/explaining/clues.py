@@ -16,7 +16,7 @@ _LOGINS = frozenset((
 @dataclass(frozen=True)
 class Clue:
     """``pattern`` reads the text in one line, in lower case. ``rows`` the clue speaks to even if they do not list the
-    cause; ``only``: to no others."""
+    cause; ``only``: to no others. ``unlikely`` are causes that it puts last."""
 
     key: Cause
     pattern: str
@@ -24,9 +24,14 @@ class Clue:
     rows: frozenset[str] = frozenset()
     unless: str = ""
     only: bool = False
+    unlikely: frozenset[Cause] = frozenset()
 
+
+_ALONE: frozenset[Cause] = frozenset(("wrong-object-id", "no-exchange-entry", "role-missing", "no-mailbox-permission"))
 
 CLUES: tuple[Clue, ...] = (
+    Clue("wrong-audience", r"accessasuser|smtp\.send\b|offline_access|authorization_code|grant_type=password|acquire_?token_?(silent|interactive|by_username)|device_?flow", "the paste shows a person's sign-in, not an application's",
+         frozenset(("imap-auth-failed", "smtp-auth-failed", "pop-auth-failed", "client-login-failed")), unless=r"client_credentials|acquiretokenforclient|acquire_token_for_client|accessasapp|sendasapp", only=True, unlikely=_ALONE),
     Clue("scope-not-default", r"client_credentials.{0,300}scope\W{1,6}(imap|smtp|pop)\.|scope\W{1,6}(imap|smtp|pop)\..{0,300}client_credentials", "the paste asks for a single permission with client_credentials"),
     Clue("wrong-audience", r"graph\.microsoft\.(com|us)/(\.default|imap|smtp|pop|mail)|scope\W{0,8}https?://graph\.|resource\W{0,8}https?://graph\.|user\.read\w*(\.all)?\b.{0,120}(smtp|imap|pop)\.|\bps\.outlook\.com",
          "the paste asks for a token of another resource: Microsoft Graph or ps.outlook.com", _LOGINS),
