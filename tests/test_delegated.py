@@ -226,6 +226,34 @@ def test_a_later_token_is_refreshed_and_nobody_is_asked_again(place: Desk) -> No
     assert place.requests()["token"]["refresh_token"] == 2
 
 
+@pytest.mark.parametrize("way", ["browser", "device-code"])
+def test_a_sign_in_host_that_puts_off_asks_nobody_twice(
+    place: Desk, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:  # fmt: skip
+    """429 with and without Retry-After and 503 at the token endpoint: waited out within the one sign-in."""
+    place.apply()
+    faults = place.running.sandbox.tenant.faults
+    person, asked = somebody(place), list[str]()
+    types = types_the_code(person)
+
+    def tell(text: str) -> None:
+        asked.append(text)
+        for name in ("token-throttle", "token-throttle-bare", "token-unavailable"):
+            faults.set(name, 1)
+        if way == "device-code":
+            types(text)
+
+    monkeypatch.setattr(webbrowser, "open", person.later)
+    with session(place, way, tell) as held:
+        for _ in range(8):
+            held.token()
+    fired = faults.fired
+    assert {name: fired.get(name) for name in ("token-throttle", "token-throttle-bare", "token-unavailable")} == {
+        "token-throttle": 1, "token-throttle-bare": 1, "token-unavailable": 1,
+    }  # fmt: skip
+    assert len(asked) == 1
+
+
 def test_without_a_person_nothing_is_proven_and_nobody_is_asked(place: Desk) -> None:
     """Unattended, each login is not-provable-here, with what to do; never passed."""
     place.apply()

@@ -49,7 +49,7 @@ CLIENT = (
 )  # fmt: skip
 
 ACCESS = "tests/sandbox/test_access.py::"
-DELEGATED = "tests/sandbox/test_delegated.py::"
+DELEGATED = "tests/sandbox/test_delegated_sandbox.py::"
 KINDER = (
     Mutant("mail takes a token for any audience", "sandbox/doors/access.py",
            'audience.removesuffix("/") not in AUDIENCES', "not audience",

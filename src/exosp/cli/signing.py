@@ -1,6 +1,7 @@
 """What a run without a credential of the application's own has in its place: nowhere to save one, and a person who signs
 in where the command line says how."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..clouds import Cloud
@@ -58,12 +59,19 @@ def nobody(want: Playbook) -> NotHere:
 
 
 def person(
-    want: Playbook, way: "Way", cloud: Cloud, tenant_id: str, app_id: AppId, screen: Screen, patience: Patience
+    want: Playbook,
+    way: "Way",
+    cloud: Cloud,
+    tenant_id: str,
+    app_id: AppId,
+    screen: Screen,
+    patience: Patience,
+    on_request: Callable[[], None],
 ) -> "Person":
     """Whoever will sign in. Nobody is asked yet."""
     import webbrowser
 
     from ..signin.person import Person, Signing
 
-    signing = Signing(way, screen.call, webbrowser.open, patience.clock.sleep)
+    signing = Signing(way, screen.call, webbrowser.open, patience.clock.sleep, on_request)
     return Person(cloud, tenant_id, app_id, tuple(permissions(want)), signing)

@@ -23,7 +23,7 @@ from ..mail.letter import compose
 from ..patience import Clock, Patience, WallClock
 from ..playbook import rules
 from ..probes import Token
-from ..snapshot import Address, Protocol, Snapshot
+from ..snapshot import Address, Application, Protocol, Snapshot
 from ..tenant import Tenant
 from ..vault import EnvFile
 from . import signing
@@ -189,17 +189,24 @@ class Session:
     def _someone(self, way: "Way") -> "Person":
         """The person who signs in to the application, which must be there. Raises Missing."""
         if self._person is None:
-            app = self.tenant.directory.application_by_app_id(self.want.app.id) if self.want.app.id else (
-                self.tenant.directory.application(self.want.app.unique_name)
-            )  # fmt: skip
-            if app is None:
-                raise Missing(
-                    "there is no application to sign in to", service="token", asked=self.want.app.unique_name,
-                    hint="apply makes it",
-                )  # fmt: skip
-            tenant_id, patience = self.tenant.tenant_id, self.patience
-            self._person = signing.person(self.want, way, self.cloud, tenant_id, app.app_id, self._screen, patience)
+            app = self._application()
+            self._person = signing.person(
+                self.want, way, self.cloud, self.tenant.tenant_id, app.app_id, self._screen, self.patience, self._count
+            )
         return self._person
+
+    def _application(self) -> Application:
+        """The playbook's application. One look that finds none may be one that flaps."""
+        directory, app = self.patience.reading(self.tenant.directory), self.want.app
+        for pause in (1.0, 2.0, 4.0, 0.0):
+            found = directory.application_by_app_id(app.id) if app.id else directory.application(app.unique_name)
+            if found is not None:
+                return found
+            if pause:
+                self.patience.pause(pause, "the application does not show")
+        raise Missing(
+            "there is no application to sign in to", service="token", asked=app.unique_name, hint="apply makes it"
+        )
 
     def login(self, protocol: Protocol, user: str, sender: str, token: Token) -> Reading:
         return PROBES[protocol](self.cloud.endpoint(protocol), user, token.reveal, ca=self.cloud.ca, sender=sender)

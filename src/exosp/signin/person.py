@@ -5,7 +5,8 @@ Sources: the vendor's page on OAuth for IMAP, POP and SMTP (delegated permission
 learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow, /v2-oauth2-device-code. msal lets REQUESTS_CA_BUNDLE
 override the certificates that it is given, so it gets a session that does not read the environment.
 
-It waits only as long as a person may take to sign in, and repeats nothing but a device's question.
+It waits only as long as a person may take to sign in. Beside a device's question it repeats what the sign-in host puts off
+(429, 503), since nobody could: asking again from the start would ask the person again.
 """
 
 import logging
@@ -27,6 +28,8 @@ from .refusals import Refusal, refused
 
 Way = Literal["browser", "device-code"]
 SIGN_IN_TIME = 900.0  # seconds: what Entra gives a device code
+PUT_OFF = (1.0, 2.0, 4.0, 8.0)  # seconds between tries of one request; more where the host asks for more
+LONGEST_PAUSE = 60.0
 
 _HINTS = {
     65004: "consent was declined, or the sign-in cancelled: begin again and accept, or ask an administrator to consent",
@@ -73,7 +76,7 @@ class Person:
         self._authority = f"{cloud.login}/{tenant_id}"
         self._own = urlsplit(cloud.login).hostname not in _MICROSOFT
         self._client_id = client_id
-        self._session = _session(cloud, self._wire, signing.on_request, own=self._own)
+        self._session = _session(cloud, self._wire, signing, own=self._own)
         self._app: Any = None
 
     def __repr__(self) -> str:
@@ -239,7 +242,7 @@ class _Wire:
         self.refusal = replace(found, after=retry_after(response.headers.get("Retry-After"), self.date))
 
 
-def _session(cloud: Cloud, wire: _Wire, on_request: Callable[[], None], *, own: bool) -> Any:
+def _session(cloud: Cloud, wire: _Wire, signing: Signing, *, own: bool) -> Any:
     """A requests session that trusts what the cloud says and reads nothing of the environment but proxies, and those
     never for this machine. With a login host of one's own nothing is sent to another."""
     import requests
@@ -250,10 +253,16 @@ def _session(cloud: Cloud, wire: _Wire, on_request: Callable[[], None], *, own: 
         def request(self, method: Any, url: Any, *args: Any, **options: Any) -> requests.Response:
             if own and urlsplit(str(url)).netloc != login.netloc:
                 raise ValueError("the login host's metadata names another host")
-            if str(method).upper() == "POST":
-                on_request()
             options.setdefault("timeout", (CONNECT_TIMEOUT, READ_TIMEOUT))
-            return super().request(method, url, *args, **options)
+            for pause in (*PUT_OFF, None):
+                if str(method).upper() == "POST":
+                    signing.on_request()
+                response = super().request(method, url, *args, **options)
+                if pause is None or response.status_code not in (429, 503):
+                    break
+                asked = wire.refusal.after if wire.refusal else None
+                signing.sleep(min(max(pause, asked or 0.0), LONGEST_PAUSE))
+            return response
 
     session = Session()
     session.trust_env = False

@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import odata
 from ..catalog import principal_properties
-from ..directory import Entity
+from ..directory import Entity, new_id
 from . import applications, credentials
 from .wire import APP_READ, APP_WRITE, Call, GraphError, Reply, Route, Service, bad_request, forbidden, required
 
@@ -144,12 +144,50 @@ def delegated(service: Service, call: Call, **key: str) -> Reply:
     return service.page(call, "oAuth2PermissionGrant", "oauth2PermissionGrants", rows)
 
 
+def consent(service: Service, call: Call) -> Reply:
+    """An administrator consents, for everybody or for one person (learn.microsoft.com/graph/api/oauth2permissiongrant-post)."""
+    call.need("DelegatedPermissionGrant.ReadWrite.All")
+    values = odata.check("oAuth2PermissionGrant", call.json())
+    directory = service.directory
+    client, resource = (directory.service_principals.get(str(values.get(name))) for name in ("clientId", "resourceId"))
+    if client is None or resource is None:
+        raise bad_request("One or more of the reference properties 'clientId' and 'resourceId' do not exist.")
+    kind, person = values.get("consentType"), values.get("principalId")
+    if kind not in ("AllPrincipals", "Principal") or (kind == "Principal") != (person is not None):
+        raise bad_request("Invalid value specified for property 'consentType' of resource 'OAuth2PermissionGrant'.")
+    if person is not None and person not in directory.people.users:
+        raise bad_request(
+            f"Resource '{person}' does not exist or one of its queried reference-property objects are not present."
+        )
+    standing = (client.id, resource.id, person)
+    if any(tuple(row.properties[n] for n in ("clientId", "resourceId", "principalId")) == standing for row in directory.permission_grants.values()):  # fmt: skip
+        raise GraphError(409, "Request_MultipleObjectsWithSameKeyValue", "Permission entry already exists.")
+    row = Entity(
+        {
+            "id": new_id(), "clientId": client.id, "consentType": kind, "principalId": person,
+            "resourceId": resource.id, "scope": values.get("scope") or "",
+        },
+        service.now(),
+    )  # fmt: skip
+    directory.permission_grants[row.id] = row
+    return service.one(call, "oAuth2PermissionGrant", "oauth2PermissionGrants", row, 201)
+
+
+def withdraw(service: Service, call: Call, **key: str) -> Reply:
+    call.need("DelegatedPermissionGrant.ReadWrite.All")
+    if service.directory.permission_grants.pop(key["id"], None) is None:
+        raise GraphError(404, "Request_ResourceNotFound", f"Resource '{key['id']}' does not exist or one of its queried reference-property objects are not present.")  # fmt: skip
+    return Reply()
+
+
 def routes() -> list[Route]:
     rows = [
         Route("GET", "/servicePrincipals", listing),
         Route("POST", "/servicePrincipals", create),
         Route("GET", "/servicePrincipals/$count", counting),
         Route("GET", "/oauth2PermissionGrants", delegated),
+        Route("POST", "/oauth2PermissionGrants", consent),
+        Route("DELETE", "/oauth2PermissionGrants/{id}", withdraw),
     ]
     for one in ("/servicePrincipals/{id}", "/servicePrincipals(appId='{appId}')"):
         rows += [

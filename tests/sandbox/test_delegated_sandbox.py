@@ -8,7 +8,7 @@ import re
 import secrets
 import ssl
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -96,6 +96,23 @@ class Place:
         assert reply.status_code == 200, reply.text
         found: dict[str, Any] = reply.json()
         return found
+
+    def graph(self, *roles: str) -> Callable[..., httpx.Response]:
+        """Graph as seen by an application that has these roles."""
+        app, _ = catalog.add_application(self.tenant.directory, "Caller", graph_roles=roles)
+        secret = catalog.add_secret(self.tenant.directory, app, "test")
+        token = self.post(
+            "token", client_id=app.properties["appId"], client_secret=secret, grant_type="client_credentials",
+            scope="https://graph.microsoft.com/.default",
+        ).json()["access_token"]  # fmt: skip
+        context = ssl.create_default_context(cafile=self.ca)
+        base = f"https://localhost:{self.tenant.ports.graph}/v1.0"
+
+        def call(method: str, path: str, **body: Any) -> httpx.Response:
+            with httpx.Client(verify=context, trust_env=False) as client:
+                return client.request(method, base + path, headers={"Authorization": f"Bearer {token}"}, **body)
+
+        return call
 
     def session(self) -> requests.Session:
         made = requests.Session()
@@ -416,17 +433,30 @@ def test_consent_is_asked_once_and_grows(place: Place) -> None:
 
 
 def test_an_administrators_consent_is_everybodys(place: Place) -> None:
-    """AllPrincipals: nobody is asked."""
+    """POST /oauth2PermissionGrants for AllPrincipals: nobody is asked; taken back, everybody is. A second one is 409, and
+    without DelegatedPermissionGrant.ReadWrite.All it is forbidden."""
     directory = place.tenant.directory
-    from exosp.sandbox.entra import scopes
-
-    wanted = scopes.asked(place.tenant, ALL, place.app)
-    owner = directory.people.by_name("alex@contoso.com")
-    assert owner is not None
-    scopes.consent(directory, place.app, None, wanted)
+    client, resource = directory.principal(place.app), directory.principal(EXCHANGE_ONLINE)
+    assert client is not None
+    assert resource is not None
+    grant = {
+        "clientId": client.id, "consentType": "AllPrincipals", "resourceId": resource.id,
+        "scope": "IMAP.AccessAsUser.All POP.AccessAsUser.All SMTP.Send",
+    }  # fmt: skip
+    api = place.graph("DelegatedPermissionGrant.ReadWrite.All")
+    assert place.graph("Directory.Read.All")("POST", "/oauth2PermissionGrants", json=grant).status_code == 403
+    made = api("POST", "/oauth2PermissionGrants", json=grant)
+    assert made.status_code == 201
+    assert api("POST", "/oauth2PermissionGrants", json=grant).status_code == 409
+    assert api("POST", "/oauth2PermissionGrants", json=grant | {"consentType": "Principal"}).status_code == 400
     person = place.person()
     place.signed_in(person)
     assert not any("Permissions requested" in page.text for page in person.pages)
+    assert api("DELETE", f"/oauth2PermissionGrants/{made.json()['id']}").status_code == 204
+    again = place.person()
+    place.signed_in(again)
+    assert any("Permissions requested" in page.text for page in again.pages)
+    assert len(place.graph("Directory.Read.All")("GET", "/oauth2PermissionGrants").json()["value"]) == 1
 
 
 def test_user_consent_may_be_an_administrators(place: Place) -> None:
@@ -612,6 +642,36 @@ def test_state_shows_people_and_no_password(place: Place) -> None:
     pages = [page for page in person.pages if page.text]
     assert pages
     assert all("emulated" in page.text for page in pages)
+
+
+def test_a_mail_server_can_ask_about_a_persons_token(place: Place) -> None:
+    """Introspection: active for the protocols whose permission it has."""
+    token = place.signed_in(scope=IMAP)["access_token"]
+    client = httpx.Client(verify=ssl.create_default_context(cafile=place.ca), trust_env=False)
+    active = {
+        service: client.post(
+            f"{place.login}/introspect", data={"token": token}, headers={"X-Dovecot-Auth-Service": service}
+        ).json()["active"]
+        for service in ("imap", "pop3", "submission")
+    }
+    assert active == {"imap": True, "pop3": False, "submission": False}
+
+
+def test_a_tenant_may_be_started_anew_with_people(place: Place) -> None:
+    """POST /reset with ``users``, and what a tenant file's users may be."""
+    address = place.running.environment()["EXOSP_SANDBOX"]
+    tenant = (
+        "mailboxes: [a@contoso.com]\nusers:\n  - {upn: b@contoso.com, password: word, full_access: [a@contoso.com]}\n"
+    )
+    assert httpx.post(f"{address}/reset", json={"tenant": tenant}, trust_env=False).status_code == 200
+    assert place.running.environment()["EXOSP_SANDBOX_USER"] == "b@contoso.com"
+    person = place.tenant.directory.people.by_name("b@contoso.com")
+    assert person is not None
+    for wrong in (
+        "users: [{upn: b}]", "users: [{upn: b@contoso.com, password: 1}]", "users: [{upn: b@contoso.com, admin: true}]",
+        "users: [{upn: b@contoso.com, full_access: [nobody@contoso.com]}]",
+    ):  # fmt: skip
+        assert httpx.post(f"{address}/reset", json={"tenant": wrong}, trust_env=False).status_code == 400
 
 
 def test_what_a_page_shows_is_escaped(place: Place) -> None:
