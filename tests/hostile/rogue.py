@@ -144,16 +144,17 @@ class Rogue:
         self, protocol: str, answers: Mapping[str, bytes], *, context: ssl.SSLContext | None = None, patience: float = 20,
         send: Callable[[Peer, bytes], None] = Peer.send,
     ) -> Play:  # fmt: skip
-        """Answer each step as told. ``patience`` is how long a client that was answered badly is waited for."""
+        """Answer each step as told. ``patience`` is how long a client is waited for once an answer was not the good one."""
         tls = context or self.context
 
         def play(peer: Peer, visit: Visit) -> None:
             if protocol != "smtp":
                 peer.secure(tls)
             send(peer, answers["greeting"])
+            strayed = answers["greeting"] != GOOD[protocol]["greeting"]
             tag, asked, message = "", False, False
             while True:
-                peer.socket.settimeout(patience)
+                peer.socket.settimeout(patience if strayed else 20)
                 line = peer.hear()
                 if message and line != ".":
                     continue
@@ -167,6 +168,7 @@ class Rogue:
                     step = line.partition(" ")[0].upper() + ("+" if line.upper().startswith("EHLO") and visit.secured else "")  # fmt: skip
                 message = False
                 visit.steps.append(step)
+                strayed = strayed or answers[step] != GOOD[protocol].get(step)
                 said = answers[step].replace(b"%t", tag.encode())
                 asked = bool(_ASKS.search(said)) and step != "STARTTLS"
                 message = step == "DATA" and said.startswith(b"354")
