@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 
 from ..diagnosis.decision import ROWS
 from ..diagnosis.reading import Reading
@@ -27,6 +28,7 @@ _QUOTED = re.compile(r"^(?:[ \t]*[>|])+ ?")
 AROUND = 40  # lines beside a find that tell what it speaks of and what is secret
 SMALL = 20_000  # characters: so much is looked at as a whole
 MOST_TOKENS = 5
+LONG = 8_000  # characters of a line that are looked at, before and after a find
 MOST_LINES = 8  # of a wrapped text in an excerpt
 MOST_SHOWN = 220  # characters of an excerpt
 
@@ -56,16 +58,15 @@ def explain(text: Iterable[str], now: datetime | None = None) -> Explanation:
 
 def _blocks(pieces: Iterable[str]) -> Iterator[tuple[int, str]]:
     """Blocks of whole lines with the number of the first, counted from 0; each begins with the last lines of the one before."""
-    held, first, fresh = "", 0, 0
+    held, first, fresh = "", 0, False
     for piece in pieces:
-        held += piece
-        fresh += len(piece)
-        while fresh >= BLOCK and len(held) >= BLOCK:
-            cut = held.rfind("\n") + 1 or len(held)
+        held, fresh = held + piece, fresh or bool(piece)
+        while len(held) >= BLOCK:
+            cut = held.rfind("\n", BLOCK // 2, BLOCK) + 1 or BLOCK
             yield first, held[:cut]
             kept = "\n".join(held[:cut].split("\n")[-OVERLAP - 1 :])[-BLOCK // 8 :]
-            first += held[:cut].count("\n") - kept.count("\n")
-            held, fresh = kept + held[cut:], len(held) - cut
+            first += held.count("\n", 0, cut) - kept.count("\n")
+            held, fresh = kept + held[cut:], len(held) > cut
     if fresh or not first:
         yield first, held
 
@@ -110,9 +111,9 @@ class _Reader:
         last = min(max(reading.line_of(max(place[1] - 1, place[0])), line), line + MOST_LINES, len(lines) - 1)
         begins = _raw(lines[line], reading.column_of(place[0]))
         top = max(line - AROUND, 0)
-        around = lines[top : line + AROUND]
+        around, begins = _cropped(lines[top : line + AROUND], line - top, begins)
         begin = next((at for at in range(line, top, -1) if FRESH.match(lines[at])), top)
-        before = "\n".join((*lines[begin:line], lines[line][:begins]))
+        before = "\n".join((*around[begin - top : line - top], around[line - top][:begins]))
         near = Reading("\n".join(around))
         clues = speak(near, frozenset((row.id,))).get(row.id, [])
         self._found[row.id] = Found(
@@ -121,12 +122,12 @@ class _Reader:
         )  # fmt: skip
 
     def _secrets(self, block: str) -> None:
-        if (len(self._tokens) < MOST_TOKENS and "eyJ" in block) or "ZXlK" in block or "dXNlc" in block:
-            for token in tokens(block, self._now):
+        if len(self._tokens) < MOST_TOKENS and any(sign in block for sign in ("eyJ", "dXNlc", "ZXlK")):
+            for token in islice(tokens(block, self._now), MOST_TOKENS):
                 if token not in self._tokens:
                     self._tokens.append(token)
                     self._faults += (fault for fault in token.faults if fault not in self._faults)
-        if "dXNlc" in block or "bixhPX" in block:
+        if len(self._faults) < MOST_TOKENS and ("dXNlc" in block or "bixhPX" in block):
             self._faults += (fault for fault in strings(block).faults if fault not in self._faults)
 
     def result(self) -> Explanation:
@@ -141,6 +142,17 @@ class _Reader:
             tuple(self._codes)[:5] if not any(answer.row is not None and answer.row.code for answer in answers) else (),
             self._lines,
         )
+
+
+def _cropped(around: list[str], line: int, begins: int) -> tuple[list[str], int]:
+    """Lines of a length that can be looked at, and where the find begins in its own. What is cut off before it goes up to
+    a blank: nothing of a secret stays without its beginning."""
+    cut = max(begins - LONG, 0)
+    blank = around[line].find(" ", cut, begins) if cut else 0
+    start = begins if blank < 0 else blank
+    cropped = [part[:LONG] for part in around]
+    cropped[line] = around[line][start : begins + LONG]
+    return cropped, begins - start
 
 
 def _raw(line: str, column: int) -> int:
