@@ -2,16 +2,18 @@
 
 import threading
 import webbrowser
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
+from socket import create_connection
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx
 import pytest
 
+from console import Console
 from desk import Desk, SandboxClock
 from exosp.cli.options import Format
 from exosp.cli.screen import Screen
@@ -453,9 +455,36 @@ def test_a_replayed_code_is_refused(place: Desk, monkeypatch: pytest.MonkeyPatch
 
 
 def test_nobody_comes_in_time() -> None:
-    """The wait ends."""
-    with Loopback("state") as page:
+    """The wait ends, also while somebody holds a connection open and says nothing."""
+    with Loopback("state") as page, create_connection(("127.0.0.1", urlsplit(page.address).port or 0)):
         assert page.wait(lambda given: Shown("", ""), 0.01) is False
+
+
+def test_idle_connections_keep_no_answer_waiting() -> None:
+    """Browsers open connections ahead and leave them idle: the answer comes by another one, at once."""
+    came: list[dict[str, str]] = []
+
+    def answer(given: Mapping[str, str]) -> Shown:
+        came.append(dict(given))
+        return Shown("Done", "<b>", "")
+
+    with Loopback("state") as page:
+        port = urlsplit(page.address).port or 0
+        idle = [create_connection(("127.0.0.1", port)) for _ in range(3)]
+        pages: list[str] = []
+
+        def send() -> None:
+            form = {"state": "state", "code": "c"}
+            pages.append(httpx.post(f"http://127.0.0.1:{port}/", data=form, trust_env=False).text)
+
+        browser = threading.Thread(target=send, daemon=True)
+        browser.start()
+        assert page.wait(answer, 5.0)  # an idle connection is given ten seconds
+        browser.join(5)
+        for held in idle:
+            held.close()
+    assert came == [{"state": "state", "code": "c"}]
+    assert "&lt;b&gt;" in pages[0]
 
 
 def test_before_apply_there_is_nothing_to_sign_in_to(place: Desk) -> None:
@@ -508,6 +537,43 @@ def test_a_person_for_an_application_that_opens_mailboxes_by_itself(place: Desk)
     place.write(APPLICATION)
     with pytest.raises(UsageError, match="nobody signs in"):
         signing_in("browser", read(place.playbook, allow_outside=False))
+
+
+def test_the_command_asks_where_it_is_told_to(place: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """exosp verify off a terminal: exit 3 and nobody asked; with --person exit 0, one document on stdout with the person's
+    scopes, and what the person must do on stderr even with --quiet; exit 2 where nobody signs in."""
+    place.apply()
+    console = Console(place.folder, place.running.environment())
+    monkeypatch.setattr(webbrowser, "open", lambda url: pytest.fail("a browser was opened"))
+    alone = console.here("verify", "playbook.yaml", "--format", "json")
+    assert alone.code == 3
+    assert {probe["proof"] for probe in alone.document["probes"]} == {"not-provable-here"}
+    monkeypatch.setattr(webbrowser, "open", somebody(place).later)
+    found = console.here("verify", "playbook.yaml", "--person", "browser", "--format", "json", "--quiet")
+    assert found.code == 0, found.all
+    token = found.document["token"]
+    assert (token["scp"].split(), token["upn"], token["roles"]) == (SCOPES, "alex@contoso.com", None)
+    assert found.err == "Sign in with the browser window that has opened.\n"
+    assert console.here("verify", "playbook.yaml", "--person", "carrier-pigeon").code == 2
+    place.write(APPLICATION)
+    refused = console.here("verify", "playbook.yaml", "--person", "browser")
+    assert refused.code == 2
+    assert "access: delegated" in refused.err
+
+
+def test_where_no_browser_opens_the_address_is_said(place: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It holds no secret: a state and a challenge."""
+    place.apply()
+    person, said = somebody(place), list[str]()
+    monkeypatch.setattr(webbrowser, "open", lambda url: False)
+
+    def tell(text: str) -> None:
+        said.append(text)
+        person.later(text.split()[-1])
+
+    with session(place, "browser", tell) as held:
+        assert held.token().claims["upn"] == "alex@contoso.com"
+    assert said[0].startswith("To sign in, open this address")
 
 
 def test_not_here_is_an_error_of_its_own(place: Desk) -> None:

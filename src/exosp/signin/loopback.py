@@ -6,11 +6,12 @@ no code stands in an address or in a browser's history; and with the ``state`` t
 """
 
 import secrets
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -51,10 +52,13 @@ class Loopback:
     def __init__(self, state: str) -> None:
         self.refused = 0
         self._state = state
-        self._server = HTTPServer(("127.0.0.1", 0), _handler(self))
+        # A thread a connection: browsers open idle ones ahead, which must not keep the answer waiting.
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
+        self._lock = threading.Lock()
+        self._told = threading.Event()  # the browser has its page
         self._answer: Answer | None = None
         self._done = False
-        self._raised: Error | None = None
+        self._raised: Exception | None = None
 
     @property
     def address(self) -> str:
@@ -69,14 +73,13 @@ class Loopback:
 
     def wait(self, answer: Answer, seconds: float) -> bool:
         """Serve until the answer has come, and was given to ``answer``, whose page the browser gets; False where none came
-        in time. An Error that ``answer`` raises is raised, and shown."""
+        in time. What ``answer`` raises is raised; an Error is shown too."""
         self._answer = answer
         ends = time.monotonic() + seconds
-        while not self._done:
-            left = ends - time.monotonic()
-            if left <= 0:
+        self._server.timeout = 0.1
+        while not self._told.is_set():
+            if time.monotonic() >= ends and not self._done:
                 return False
-            self._server.timeout = min(left, 1.0)
             self._server.handle_request()
         if self._raised is not None:
             raise self._raised
@@ -85,19 +88,35 @@ class Loopback:
     def take(self, given: Mapping[str, str]) -> Shown | None:
         """A form that came. None where it is no answer to our question."""
         told = given.get("state", "")
-        if self._done or not secrets.compare_digest(told.encode(), self._state.encode()):
-            self.refused += 1
-            return None
-        if not (given.get("code") or given.get("error")):
-            self.refused += 1
-            return None
+        with self._lock:
+            if self._done or not secrets.compare_digest(told.encode(), self._state.encode()):
+                self.refused += 1
+                return None
+            if not (given.get("code") or given.get("error")):
+                self.refused += 1
+                return None
+            self._done = True
         assert self._answer is not None
-        self._done = True
         try:
             return self._answer(given)
         except Error as fault:  # the server would print it; the browser is told, and the waiting one hears of it
             self._raised = fault
             return Shown("Not signed in", fault.what, f"What to do: {fault.hint}" if fault.hint else "")
+        except Exception as bug:  # raised where somebody waits; a thread's end would be heard by nobody
+            self._raised = bug
+            return Shown("Not signed in", "exosp met a fault of its own.", "Your terminal says which.")
+
+    def shown(self) -> None:
+        """The browser has the page of its answer, or is gone."""
+        self._told.set()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False  # nobody waits for a connection that stays open
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that leaves in the middle is no news; nothing is printed."""
 
 
 def _handler(owner: Loopback) -> type[BaseHTTPRequestHandler]:
@@ -115,14 +134,17 @@ def _handler(owner: Loopback) -> type[BaseHTTPRequestHandler]:
                 return
             try:
                 form = parse_qs(self.rfile.read(int(length)).decode("ascii"), keep_blank_values=True, max_num_fields=40)
-            except ValueError:
+            except (ValueError, OSError):
                 form = {}
             shown = owner.take({name: values[0] for name, values in form.items() if len(values) == 1})
             if shown is None:
                 text = "This answer is not to the sign-in that exosp began, so it was not used."
                 self._say(400, Shown("Refused", text, "Go back to the window of that sign-in, or begin anew."))
             else:
-                self._say(200, shown)
+                try:
+                    self._say(200, shown)
+                finally:
+                    owner.shown()
 
         def do_GET(self) -> None:
             text = "exosp waits here for the answer of a sign-in, which comes as a form."
