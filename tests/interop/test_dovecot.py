@@ -117,6 +117,15 @@ def test_each_protocol_needs_its_own_role(post: Post, protocol: str) -> None:
 
 
 @pytest.mark.parametrize("protocol", PROBES)
+def test_a_persons_token_opens_by_its_delegated_permission(post: Post, protocol: str) -> None:
+    """A token without roles and with the protocol's own scope is taken; with another protocol's it is refused."""
+    scopes = {"imap": "IMAP.AccessAsUser.All", "pop": "POP.AccessAsUser.All", "smtp": "SMTP.Send"}
+    others = [scope for name, scope in scopes.items() if name != protocol]
+    opened(protocol, post.login(protocol, post.token(roles=[], scp=f"openid {scopes[protocol]}")))
+    refused(protocol, post.login(protocol, post.token(roles=[], scp=" ".join(others))))
+
+
+@pytest.mark.parametrize("protocol", PROBES)
 def test_an_expired_token_is_refused(post: Post, protocol: str) -> None:
     """The same token that opens the mailbox is refused an hour later."""
     token = post.token()
