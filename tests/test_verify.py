@@ -18,6 +18,7 @@ import pytest
 from console import Console
 from desk import Desk
 from exosp.clouds import CLOUDS, Endpoint
+from exosp.errors import Unreachable
 from exosp.letters import Wishes
 from exosp.mail import Reading
 from exosp.playbook import parse
@@ -130,6 +131,28 @@ def test_the_journal_says_how_old_a_grant_is(unkind: Callable[..., Desk], tmp_pa
     assert "age unknown" in unknown["cause"]
     assert unknown["age"] is None
     assert not (tmp_path / "none").exists()
+
+
+def test_a_fault_between_two_tries_does_not_end_the_wait(unkind: Callable[..., Desk]) -> None:
+    """The token endpoint is not heard once, later the mail servers are not: neither says that waiting is in vain."""
+
+    class Shaky(Watched):
+        def token(self) -> Any:
+            found = super().token()
+            if len(self.tokens) == 2:
+                raise Unreachable("not heard", may_have_happened=False, transient=False, service="token")
+            return found
+
+        def login(self, *given: Any) -> Any:
+            if len(self.tokens) == 3:
+                return Reading("connect", False, None, "the connection was refused", (), True)
+            return super().login(*given)
+
+    desk = unkind("none,grant-lag=5400")
+    desk.apply()
+    verdict, watched = proving(desk, Shaky, wait=4 * 3600.0)
+    assert verdict.proven
+    assert len(watched.tokens) > 3
 
 
 @pytest.mark.parametrize(("host", "seconds"), [("outlook.office365.com", 300.0), ("localhost", 2.0)])

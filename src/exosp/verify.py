@@ -14,7 +14,8 @@ from threading import BoundedSemaphore
 from typing import Any
 
 from .converge import NO_HISTORY, Memory, look, look_surely
-from .errors import CloudError
+from .diagnosis import TOKEN
+from .errors import CloudError, Throttled, Unreachable
 from .journal import History
 from .judging import Judge, Known, no_token
 from .letters import NO_WISHES, Wishes, send_and_read
@@ -164,7 +165,7 @@ class _Proving:
         self.case, self.logins, self.patience, self.letters, self.tell = case, logins, patience, letters, tell
         self.final: dict[Probe, Proof] = {}
         self.token: Token | None = None
-        self._tried, self._heard = tried, set[Probe]()
+        self._tried, self._heard, self._early = tried, set[Probe](), set[Probe]()
         self._ways: dict[Protocol, Any] = {}
         self._doors: dict[str, BoundedSemaphore] = defaultdict(lambda: BoundedSemaphore(AT_ONE_MAILBOX))
 
@@ -210,11 +211,18 @@ class _Proving:
         try:
             self.token = self.patience.transport(self.logins.token)
         except CloudError as fault:
+            if self._early and isinstance(fault, Throttled | Unreachable):
+                return False  # a passing fault between two tries says nothing new
             self.token = None
             self._without_token(fault)
         else:
             self._log_in(open_)
-        return not any(proof.proof == "too-early" for proof in self.final.values())
+        self._early |= {probe for probe, proof in self.final.items() if proof.proof == "too-early"}
+        return not any(self._may_still_come(self.final[probe]) for probe in self._early)
+
+    def _may_still_come(self, proof: Proof) -> bool:
+        """Whether a login that was too early once still is, or could not be tried for a fault on the way there."""
+        return not proof.ok and (proof.proof == "too-early" or proof.depth < TOKEN)
 
     def _without_token(self, fault: CloudError) -> None:
         """The way to each server is looked at all the same: what is wrong there lies further out."""

@@ -140,6 +140,11 @@ def verify(
                 )  # fmt: skip
                 if found.sample is not None and not screen.quiet:
                     screen.note(text.sampled(found.sample, screen.width))
+                if 0 < patient < found.apart:
+                    screen.note(text.wrapped(
+                        f"--wait {wait} is shorter than the {found.apart / 60:.0f} minutes that lie between two tries, so "
+                        "there is one try.", screen.width,
+                    ))  # fmt: skip
                 with screen.counting("logging in", len(found.todo)):
                     verdict = prove(
                         found, session, session.patience, letters=session, tell=proofs(screen, longest),

@@ -122,19 +122,27 @@ def _all_right(facts: ProbeFacts, row: Row) -> Diagnosis:
             evidence=evidence,
         )  # fmt: skip
     old = age(facts.since, facts.now)
+    other = _other_name(facts)
     if old.explains:
         return Diagnosis(
             f"everything that was read is right, {old.words}: Exchange may take up to 2 hours, and this text also comes "
             "while a change is on its way",
-            f"wait, then {VERIFY}; leave five minutes between tries, since a failing login can prolong it",
+            f"wait, then {VERIFY}; leave five minutes between tries, since a failing login can prolong it{other}",
             too_early=True, row=row.id, key="not-in-effect-yet", depth=TIME, evidence=evidence, age=old.seconds,
         )  # fmt: skip
     return Diagnosis(
         f"everything that was read is right, {old.words}: no longer too early, and unexplained",
         "look up the login in Entra's sign-in logs, Service principal sign-ins, and for authentication and access policies; "
-        "if nothing shows there, ask Microsoft's support, with what verify --format json says as evidence",
+        f"if nothing shows there, ask Microsoft's support, with what verify --format json says as evidence{other}",
         row=row.id, key="unexplained", depth=UNKNOWN, evidence=evidence, age=old.seconds,
     )  # fmt: skip
+
+
+def _other_name(facts: ProbeFacts) -> str:
+    """The name that was not tried, where a mailbox has two: reports differ on which one counts."""
+    if not facts.upn or facts.upn.lower() == facts.address.lower():
+        return ""
+    return f"; its UPN and address differ, and the login gave {facts.login}: reports differ on which one Exchange takes"
 
 
 def _right(facts: ProbeFacts, until: Rung | None = None) -> Iterator[str]:
