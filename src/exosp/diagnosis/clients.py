@@ -43,6 +43,11 @@ _MISTAKES: tuple[Row, ...] = (
     Row("client-token-request-failed", MAIL, None, "Caught exception while requesting OAuth 2.0 credentials for support@contoso.com: <HTTPError 400: 'Bad Request'>",
         because(("scope-not-default", "with client_credentials the scope must be the resource's .default alone"), ("tenant-wrong", "with client_credentials the address must name the tenant, not /common"), "secret-wrong", "client-id-wrong", "consent-missing"), "github.com/simonrob/email-oauth2-proxy/issues/72", "C",
         says=("exception while requesting OAuth 2.0 credentials", "resulted in a `400 Bad Request` response … oauth2"), weight="vague"),
+    Row("client-unencrypted", MAIL, None, "gomail: could not send email: unencrypted connection",
+        because(("wrong-tls-mode", "the client sends no login over plain text: STARTTLS was not offered or not used"), "auth-not-offered", "proxy-in-between"), "Go's net/smtp", "A", near=NEAR, says=("unencrypted connection",)),
+    Row("client-method-unsupported", MAIL, None, "The Outgoing server (SMTP) smtp.office365.com does not support the selected authentication method.",
+        because(("wrong-mechanism", "the client is set to a method the server does not offer: choose OAuth2"), "auth-not-offered", "smtp-auth-off-mailbox"), "Thunderbird", "B", near=NEAR,
+        says=("does not support the selected authentication method", "does not support authentication method", "does not seem to support encrypted passwords")),
     Row("client-domain-literal", SMTP, None, "501 5.5.4 Invalid domain name", because(("request-malformed", "the name the client says at EHLO is no valid host name")), "public reports", "B", says=("501 5.5.4 Invalid domain name", "Invalid domain name [")),
     Row("client-from-missing", SMTP, None, "501 5.1.7 Invalid address", because(("recipient-wrong", "an address in MAIL FROM or RCPT TO is empty or malformed")), "public reports", "B", near=NEAR, regex=r"\b5\.1\.[37]\b.{0,30}Invalid address|501[ -]5\.1\.[37]", hints=("513invalid", "517invalid", "501513", "501517")),
     Row("client-null-sender-mapi", SMTP, None, "554 5.2.0 STOREDRV.Submission.Exception:InvalidSenderException", because(("send-as-missing", "From is no valid sender: empty, or not the mailbox that logged in")), "public reports", "C", says=("InvalidSenderException",)),
@@ -55,8 +60,8 @@ _MISTAKES: tuple[Row, ...] = (
 _WRAPPERS: tuple[Row, ...] = (
     Row("client-login-failed", MAIL, None, "MailKit.Security.AuthenticationException: Authentication failed.",
         because(("wrong-object-id", "Exchange has no entry for the application, or one with the application's own object ID"), "wrong-audience", "role-missing", "no-mailbox-permission", "wrong-user-name", "token-expired", "basic-auth-blocked"),
-        "github.com/jstedfast/MailKit/issues/1126; public reports", "B", weight="echo", propagation=True, near=frozenset(("microsoft",)),
-        says=("Authorization failure on", "status=3 (AUTHFAIL)", "XOAUTH2 authentication failed", "All authentication types failed", "Login to server", "Authentication failure while connecting to server", "OAUTHBEARER authentication failed", "Access denied: 535", "ImapServerErrorException", "AuthFailedException", "MailKit.Security.AuthenticationException", "AuthenticationFailedException", "SMTPAuthenticationError", "imaplib.IMAP4.error", "Invalid login", "SMTP Error: Could not authenticate", "Could not authenticate", "Authentication failed", "Failed to authenticate on SMTP server",
+        "github.com/jstedfast/MailKit/issues/1126; public reports", "B", weight="echo", propagation=True, near=frozenset(("outlook",)),
+        says=("Mail server denied authentication", "cannot login, user or password wrong", "user or password wrong", "Authorization failure on", "status=3 (AUTHFAIL)", "XOAUTH2 authentication failed", "All authentication types failed", "Login to server", "Authentication failure while connecting to server", "OAUTHBEARER authentication failed", "Access denied: 535", "ImapServerErrorException", "AuthFailedException", "MailKit.Security.AuthenticationException", "AuthenticationFailedException", "SMTPAuthenticationError", "imaplib.IMAP4.error", "Invalid login", "SMTP Error: Could not authenticate", "Could not authenticate", "Authentication failed", "Failed to authenticate on SMTP server",
               "Net::SMTPAuthenticationError", "Net::IMAP::NoResponseError", "Login failed", "AuthFailedException", "SASL authentication failed", "Authentication unsuccessful", "Host outlook.office365.com says … authenticate", "Authorization failed on", "Error in AUTHENTICATE", "Password rejected", "Login Denied", "Login denied", "Expected response code \"235\" but got code \"535\"", "Expected response code 235 but got code"), regex=r"\bEAUTH\b", hints=("eauth",)),
 )  # fmt: skip
 
@@ -80,7 +85,7 @@ TOKENS: tuple[Row, ...] = (
         because("secret-missing"), "public reports", "K", near=MSAL, says=("Client credential must not be empty", "client_credential: Client credential (secret, certificate, or assertion) must not be empty", "secret should be a Microsoft Entra application's client secret", "client_secret should be the id of")),
     Row("client-certificate-file", TOKEN, None, "ValueError: Could not deserialize key data",
         because(("key-unreadable", "the certificate file is no PEM or PFX with its key, or its password is wrong"),), "public reports", "K", near=MSAL,
-        says=("Could not deserialize key data", "error:0909006C:PEM routines", "PEM routines … no start line", "secretOrPrivateKey must be an asymmetric key", "The specified network password is not correct", "mac verify failure", "Failed to load the Certificate", "Invalid password or PKCS12 data")),
+        says=("must be in PEM or PKCS12 format", "Could not deserialize key data", "error:0909006C:PEM routines", "PEM routines … no start line", "secretOrPrivateKey must be an asymmetric key", "The specified network password is not correct", "mac verify failure", "Failed to load the Certificate", "Invalid password or PKCS12 data")),
 )  # fmt: skip
 
 ROWS: tuple[Row, ...] = (*_MISTAKES, *_WRAPPERS)

@@ -60,7 +60,7 @@ _IMAP: tuple[Row, ...] = (
     Row("imap-login-failed", IMAP, "auth", "A1 NO LOGIN failed.",
         because(("basic-auth-blocked", "LOGIN with a password: Exchange Online takes none since 2022"), ("wrong-mechanism", "the client has a token and sends it by LOGIN in place of AUTHENTICATE XOAUTH2"), "protocol-off"),
         "learn.microsoft.com, Deprecation of Basic authentication in Exchange Online; public reports", "A",
-        says=("NO LOGIN failed", "[AUTHENTICATIONFAILED] LOGIN failed", "LOGIN failed"), weight="vague", near=frozenset(("mail", "microsoft"))),
+        says=("NO LOGIN failed", "[AUTHENTICATIONFAILED] LOGIN failed"), regex=r"(?-i:\bLOGIN failed)", hints=("loginfailed",), weight="vague", near=frozenset(("mail", "microsoft"))),
     Row("imap-bad-command", IMAP, "auth", "BAD Command Argument Error. 12",
         because(("xoauth2-malformed", "the argument is no valid base64, is cut, or came in pieces: the XOAUTH2 string is malformed"), ("client-too-old", "the client sends a command in a form Exchange does not take")), "public reports", "B",
         says=("BAD Command Error.", "Command Error. 1", "BAD Command Argument Error", "Command Argument Error"), weight="text"),

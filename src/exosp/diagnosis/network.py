@@ -13,7 +13,7 @@ ROWS: tuple[Row, ...] = (
     Row("host-unknown", ANY, None, "no host named outlook.office365.example was found",
         because(("name-not-resolved", "the host's name is misspelt, or the wrong cloud's"), ("name-not-resolved", "this machine or container resolves no names of the Internet")),
         "RFC 1035", "K", near=NEAR,
-        says=("Es ist kein solcher Host bekannt", "Der angegebene Host ist unbekannt", "Der Remotename konnte nicht", "Le nom distant n'a pas pu être résolu", "No se puede resolver el nombre remoto", "server name cannot be resolved", "0x80072ee7", "getaddrinfo failed", "getaddrinfo ENOTFOUND", "getaddrinfo EAI_AGAIN", "Name or service not known", "nodename nor servname provided",
+        says=("Could not find the host", "computer name cannot be validated", "Es ist kein solcher Host bekannt", "Der angegebene Host ist unbekannt", "Der Remotename konnte nicht", "Le nom distant n'a pas pu être résolu", "No se puede resolver el nombre remoto", "server name cannot be resolved", "0x80072ee7", "getaddrinfo failed", "getaddrinfo ENOTFOUND", "getaddrinfo EAI_AGAIN", "Name or service not known", "nodename nor servname provided",
               "Temporary failure in name resolution", "No such host is known", "no such host", "Could not resolve host", "UnknownHostException",
               "Could not resolve hostname", "The remote name could not be resolved", "Failed to resolve", "No address associated with hostname",
               "php_network_getaddresses", "NameResolutionError", "host/domain not found", "Der Remotename konnte nicht aufgelöst werden", "Hôte inconnu", "Host desconocido"),

@@ -22,8 +22,8 @@ Weight = Literal["code", "text", "vague", "echo"]
 WEIGHTS: Mapping[Weight, int] = {"code": 3, "text": 2, "vague": 1, "echo": 0}
 
 # What a text must speak of for a row with common words to count: else "connection refused" would explain a database.
-# any: of nobody else's service.
-Topic = Literal["mail", "entra", "graph", "exchange", "winrm", "microsoft", "any"]
+# outlook: of mail and of Microsoft. any: of nobody else's service.
+Topic = Literal["mail", "entra", "graph", "exchange", "winrm", "microsoft", "outlook", "any"]
 
 GAP = "…"  # in a phrase: up to so many letters and digits of any kind
 GAP_LENGTH = 160

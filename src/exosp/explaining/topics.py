@@ -14,7 +14,7 @@ _MICROSOFT = (
 _WORDS: dict[Topic, tuple[str, ...]] = {
     "mail": (
         "imap", "smtp", "pop3", "mail", "xoauth2", ":993", ":995", ":587", " 993", " 995", " 587", "port 25", "starttls", "fetchmail", "mutt", "sasl", "postfix",
-        "getmail", "mbsync", "isync", "thunderbird", "phpmailer", "auth login", "authenticate", "-err", "ehlo",
+        "getmail", "mbsync", "isync", "thunderbird", "phpmailer", "auth login", "authenticate", "-err", "ehlo", "550 5.", "554 5.", "535 5.", "530 5.", "451 4.", "421 4.", "501 5.", "tenantattribution",
     ),
     "entra": ("microsoftonline", "aadsts", "msal", "oauth2/v2.0", "azure", "entra", "oauth2/token", "sts.windows.net", "adal", "access_token", "client_id"),
     "graph": ("graph.microsoft", "microsoft.graph", "microsoftgraph", "mggraph", "-mg", "graph api", "msgraph", "graphserviceclient", "odata.error", "serviceprincipal", "approleassign", "azuread"),
@@ -47,6 +47,8 @@ class Topics:
         self.foreign = _FOREIGN.search(self._low) is not None and _OURS.search(self._low) is None
 
     def __contains__(self, topic: Topic) -> bool:
+        if topic == "outlook":
+            return "mail" in self and "microsoft" in self
         if topic not in self._known:
             self._known[topic] = any(
                 word in self._low or (len(word) > 4 and squeezed(word) in self._tight) for word in _WORDS.get(topic, ())
