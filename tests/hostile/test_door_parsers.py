@@ -1,41 +1,23 @@
-"""The sandbox's own parsers and doors under bytes that nobody sane sends, without a network.
+"""The sandbox's own parsers under bytes that nobody sane sends: they raise what they say they raise, and nothing else."""
 
-Parsers may raise what they say they raise and nothing else. A door, fed any bytes in any pieces, ends by itself when its
-client has gone, says only whole lines, and says the same however the bytes are cut.
-"""
-
-import asyncio
 import base64
 import re
-import tracemalloc
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
-from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from exosp.sandbox.doors import imap, pop, smtp, store, submission, xoauth2
+from exosp.sandbox.doors import store, submission, xoauth2
 from exosp.sandbox.doors.imap_folder import Folder
 from exosp.sandbox.doors.imap_message import View
 from exosp.sandbox.doors.imap_search import compile_keys
 from exosp.sandbox.doors.imap_syntax import LITERAL, Malformed, Text, names_inbox, numbers, parse
-from exosp.sandbox.doors.lines import Connection, HungUp, Limits
 from exosp.sandbox.tenant import Tenant
 from exosp.sandbox.tokens import TokenFault
+from hostile.fed import LINE, answered, at_length, examples, the_tenant
 from sandbox import doors_fixture as fixture
-
-MOST = 16 * 1024 * 1024
-
-
-def examples(core: int) -> settings:
-    """The same examples every time, so that the core suite does not flicker; slow tests look further."""
-    return settings(max_examples=core, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))  # fmt: skip
-
-
-def at_length(count: int) -> settings:
-    return settings(max_examples=count, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(scope="module")
@@ -225,7 +207,7 @@ def _look_at(tenant: Tenant, raw: bytes) -> None:
 @examples(120)
 def test_any_message_can_be_looked_at(raw: bytes) -> None:
     """Envelope, structure, sections and searches of bytes that are hardly mail."""
-    _look_at(_tenant_for_messages(), raw)
+    _look_at(the_tenant(), raw)
 
 
 @pytest.mark.slow
@@ -233,17 +215,7 @@ def test_any_message_can_be_looked_at(raw: bytes) -> None:
 @at_length(2500)
 def test_any_message_can_be_looked_at_at_length(raw: bytes) -> None:
     """The same, further."""
-    _look_at(_tenant_for_messages(), raw)
-
-
-_kept: list[Tenant] = []
-
-
-def _tenant_for_messages() -> Tenant:
-    """One tenant for all examples."""
-    if not _kept:
-        _kept.append(fixture.build_tenant())
-    return _kept[0]
+    _look_at(the_tenant(), raw)
 
 
 def _nested(depth: int, kind: bytes) -> bytes:
@@ -257,325 +229,24 @@ def _nested(depth: int, kind: bytes) -> bytes:
 @pytest.mark.parametrize("depth", [10, 60, 400, 1500])
 def test_parts_within_parts_have_a_bottom(kind: bytes, depth: int) -> None:
     """A message nested deeper than Python's stack is told as if its parts were text."""
-    _look_at(_tenant_for_messages(), _nested(depth, kind))
+    _look_at(the_tenant(), _nested(depth, kind))
 
 
 @pytest.mark.parametrize("date", ["Mon, 02 Feb 2026 10:00:00 +99999999999999999999", "Mon, 02 Feb 99999999999999999999 10:00:00 +0000", "Mon, 02 Feb 2026 99999999999999999999:00:00 +0000", "Mon, 31 Feb 2026 10:00:00 +0000", "", "x"])  # fmt: skip
 def test_a_date_beyond_all_dates_is_none(date: str) -> None:
     """Searches by date pass over a message whose Date header is no date."""
-    _look_at(_tenant_for_messages(), f"Date: {date}\r\nSubject: x\r\n\r\nbody\r\n".encode())
+    _look_at(the_tenant(), f"Date: {date}\r\nSubject: x\r\n\r\nbody\r\n".encode())
 
 
 @given(raw=MESSAGES)
 @examples(60)
 def test_a_message_of_any_bytes_is_answered_in_one_line(raw: bytes) -> None:
     """What a submitted message claims stands in the answer to it, and ends no line there."""
-    token = fixture.token(_tenant_for_messages())
+    token = fixture.token(the_tenant())
     login = fixture.xoauth2(fixture.USER, token).encode()
     stuffed = b"\r\n".join(b"." + line if line.startswith(b".") else line for line in raw.split(b"\r\n"))
-    said = _said("smtp", b"EHLO x\r\nAUTH XOAUTH2 " + login + b"\r\nMAIL FROM:<support@contoso.com>\r\nRCPT TO:<sales@contoso.com>\r\nDATA\r\n" + stuffed + b"\r\n.\r\nQUIT\r\n")  # fmt: skip
+    said = answered("smtp", b"EHLO x\r\nAUTH XOAUTH2 " + login + b"\r\nMAIL FROM:<support@contoso.com>\r\nRCPT TO:<sales@contoso.com>\r\nDATA\r\n" + stuffed + b"\r\n.\r\nQUIT\r\n")  # fmt: skip
     answer = said.partition(b"354 Start mail input; end with <CRLF>.<CRLF>\r\n")[2].split(b"\r\n")
     assert re.match(rb"[245]\d\d ", answer[0])
     assert [line[:4] for line in answer[1:]] == [b"221 ", b""], answer
-    assert _LINE.fullmatch(answer[0]), answer
-
-
-# -- whole doors ------------------------------------------------------------------------------------------------------
-
-
-class _Ear(asyncio.Transport):
-    """Hears what a door says; what the client has sent comes by another way."""
-
-    def __init__(self, protocol: asyncio.StreamReaderProtocol) -> None:
-        super().__init__({"peername": ("127.0.0.1", 1)})
-        self.said = bytearray()
-        self._protocol = protocol
-        self._closing = False
-        protocol.connection_made(self)
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.said += data
-
-    def is_closing(self) -> bool:
-        return self._closing
-
-    def close(self) -> None:
-        if not self._closing:
-            self._closing = True
-            asyncio.get_running_loop().call_soon(self._protocol.connection_lost, None)
-
-    abort = close
-
-    def pause_reading(self) -> None:
-        pass
-
-    def resume_reading(self) -> None:
-        pass
-
-
-Door = Callable[[Tenant, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-async def _submission(tenant: Tenant, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """The submission door as it is once TLS stands."""
-    connection = Connection(reader, writer, smtp.LIMITS)
-    session = smtp._Session(tenant, fixture.authority().context, connection)
-    session.secure = True
-    try:
-        await session.run()
-    except (HungUp, smtp._Close):
-        pass
-    finally:
-        session.end_transaction()
-        await connection.close()
-
-
-DOORS: dict[str, Door] = {"imap": imap.serve, "pop": pop.serve, "smtp": _submission}
-
-
-def talk(tenant: Tenant, door: str, *pieces: bytes) -> bytes:
-    """All that a door says to a client that sends these bytes in these pieces and goes."""
-
-    async def run() -> bytes:
-        loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(loop=loop)
-        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-        ear = _Ear(protocol)
-        writer = asyncio.StreamWriter(ear, protocol, reader, loop)
-        serving = asyncio.ensure_future(DOORS[door](tenant, reader, writer))
-        for piece in pieces:
-            if ear.is_closing():
-                break
-            reader.feed_data(piece)
-            for _ in range(6):
-                await asyncio.sleep(0)
-        if not ear.is_closing():
-            reader.feed_eof()
-        async with asyncio.timeout(20):
-            await serving
-        return bytes(ear.said)
-
-    return asyncio.run(run())
-
-
-def _commands(door: str) -> st.SearchStrategy[bytes]:
-    token = fixture.token(_tenant_for_messages())
-    good = fixture.xoauth2(fixture.USER, token).encode()
-    bad = fixture.xoauth2("private@contoso.com", token).encode()
-    verbs = {
-        "imap": [b"A CAPABILITY", b"B AUTHENTICATE XOAUTH2 " + good, b"B AUTHENTICATE XOAUTH2 " + bad, b"C AUTHENTICATE XOAUTH2\r\n" + good, b"D SELECT INBOX",
-                 b"E FETCH 1:* (UID FLAGS BODY[])", b"F UID SEARCH ALL", b"G STATUS INBOX (MESSAGES)", b'H LIST "" "*"', b"I LOGIN {3+}\r\nabc {2+}\r\nxy",
-                 b"J SELECT {5}\r\nINBOX", b"K IDLE\r\nDONE", b"L NOOP", b"M STORE 1 +FLAGS (\\Deleted)", b"N EXPUNGE", b"O APPEND INBOX {9999999999+}",
-                 b"P APPEND INBOX {6+}\r\nabcdef", b"Q ID NIL", b"R LOGOUT", b"S UID COPY 1 INBOX", b"T CLOSE", b"* OK", b"+ x", b"U"],
-        "pop": [b"CAPA", b"AUTH", b"AUTH XOAUTH2\r\n" + good, b"AUTH XOAUTH2\r\n" + bad, b"AUTH XOAUTH2 x", b"AUTH PLAIN\r\nx", b"USER x", b"PASS y", b"STAT",
-                b"LIST", b"LIST 1", b"UIDL 2", b"RETR 1", b"TOP 1 0", b"TOP 1 " + b"9" * 30, b"RETR " + b"9" * 30, b"DELE 1", b"RSET", b"NOOP", b"QUIT", b"STLS"],
-        "smtp": [b"EHLO x", b"HELO x", b"AUTH XOAUTH2 " + good, b"AUTH XOAUTH2\r\n" + good, b"AUTH XOAUTH2 " + bad, b"AUTH LOGIN\r\neA==\r\neA==", b"AUTH LOGIN =",
-                 b"MAIL FROM:<support@contoso.com>", b"RCPT TO:<x@example.org>", b"DATA\r\nFrom: support@contoso.com\r\n\r\n..x\r\n.", b"DATA\r\n.", b"DATA", b".", b"RSET", b"NOOP",
-                 b"VRFY x", b"HELP", b"STARTTLS", b"EXPN x", b"BDAT 5 LAST\r\nhello", b"QUIT", b"MAIL FROM:<>", b"MAIL FROM:<support@contoso.com> SIZE=999999999999"],
-    }[door]  # fmt: skip
-    line = (
-        st.sampled_from(verbs)
-        | st.binary(max_size=12)
-        | st.sampled_from([b"", b" ", b"\0", b"\r", b"\n", b"\xff" * 9, b"A" * 300])
-    )
-    end = st.sampled_from([b"\r\n"] * 6 + [b"\n", b"\r", b""])
-    return st.lists(st.tuples(line, end).map(b"".join), max_size=10).map(b"".join)
-
-
-@pytest.mark.parametrize("inside", ["\a", "\x1b[2J", "\n* OK forged", "\rx", "\0", "\x7f"])
-@pytest.mark.parametrize(
-    "command",
-    [
-        "FETCH 1 BODY[HEADER.FIELDS (a%sb)]",
-        "FETCH 1 BODY.PEEK[HEADER.FIELDS.NOT (%s)]<0.5>",
-        "SELECT a%sb",
-        'SELECT "a%sb"',
-        "STATUS a%sb (MESSAGES)",
-    ],
-)
-def test_no_answer_repeats_a_control_character(command: str, inside: str) -> None:
-    """What a client names is repeated to it, but no byte that would end a line or command a terminal."""
-    login = fixture.xoauth2(fixture.USER, fixture.token(_tenant_for_messages()))
-    said = _said(
-        "imap", f"A AUTHENTICATE XOAUTH2 {login}\r\nB SELECT INBOX\r\nC {command % inside}\r\nD LOGOUT\r\n".encode()
-    )
-    assert all(_LINE.fullmatch(one) for one in said.split(b"\r\n")), said
-    assert b"\r\nC " in said
-    assert b"forged" not in said
-
-
-_LINE = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*")
-_VARIES = re.compile(
-    rb"\[\S+ \d{4}-\d\d-\d\dT\S+ [0-9A-F]{16}\]|\[InternalId=.*|<[0-9A-Fa-f-]{32,36}@\S+>|220 .*|id [0-9A-F]{16}; .*"
-)
-
-
-def _door(door: str, sent: bytes, cuts: list[int]) -> None:
-    said = [_said(door, sent), _said(door, *_cut(sent, cuts)), _said(door, *(sent[i : i + 1] for i in range(len(sent))))] if len(sent) < 400 else [_said(door, sent), _said(door, *_cut(sent, cuts))]  # fmt: skip
-    for whole in said:
-        assert not whole or whole.endswith(b"\r\n"), whole[-80:]
-        for one in whole.split(b"\r\n"):
-            assert _LINE.fullmatch(one), one
-    assert len({_VARIES.sub(b"", whole) for whole in said}) == 1, said
-
-
-def _said(door: str, *pieces: bytes) -> bytes:
-    tenant = _tenant_for_messages()
-    box = fixture.mailbox(tenant)
-    box.messages[:] = [
-        {"uid": 7, "raw": fixture.message("first letter")},
-        {"uid": 9, "raw": fixture.message("second letter")},
-    ]
-    box.last_uid = 9
-    return talk(tenant, door, *pieces)
-
-
-def _cut(data: bytes, cuts: list[int]) -> list[bytes]:
-    places = sorted({place % (len(data) + 1) for place in cuts} | {0, len(data)})
-    return [data[a:b] for a, b in pairwise(places)]
-
-
-def _drive(door: str, how: settings) -> None:
-    @given(sent=_commands(door), cuts=st.lists(st.integers(0, 4000), max_size=5))
-    @how
-    def run(sent: bytes, cuts: list[int]) -> None:
-        _door(door, sent, cuts)
-
-    run()
-
-
-@pytest.mark.parametrize("door", DOORS)
-def test_a_door_answers_anything_in_whole_lines_however_it_comes(door: str) -> None:
-    """Right and wrong commands in one, some, or single bytes: the same whole lines, no control characters, no exception."""
-    _drive(door, examples(60))
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("door", DOORS)
-def test_a_door_answers_anything_in_whole_lines_however_it_comes_at_length(door: str, record_property) -> None:
-    """The same, further."""
-    _drive(door, at_length(800))
-    record_property("figure", f"{door} door: 800 conversations, each in up to three cuts")
-
-
-SPOKEN = {
-    "imap": [b"a CAPABILITY", b"b AUTHENTICATE XOAUTH2", b"%t", b"c SELECT INBOX", b"d LOGIN {3}", b"abc {3+}", b"xyz", b"e FETCH 1:* (UID FLAGS BODY.PEEK[])", b"f IDLE", b"DONE", b"g LOGOUT"],
-    "pop": [b"CAPA", b"AUTH XOAUTH2", b"%t", b"STAT", b"TOP 1 0", b"RETR 2", b"DELE 1", b"RSET", b"QUIT"],
-    "smtp": [b"EHLO me", b"AUTH XOAUTH2", b"%t", b"MAIL FROM:<support@contoso.com>", b"RCPT TO:<sales@contoso.com>", b"DATA", b"From: support@contoso.com", b"", b"..x", b".", b"QUIT"],
-}  # fmt: skip
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("door", DOORS)
-def test_a_client_may_vanish_after_any_byte(door: str, record_property) -> None:
-    """A good session broken off after each byte that the client sends: the door ends, and what it said is the beginning
-    of what it says to the whole."""
-    login = fixture.xoauth2(fixture.USER, fixture.token(_tenant_for_messages())).encode()
-    sent = b"".join(line.replace(b"%t", login) + b"\r\n" for line in SPOKEN[door])
-    whole = _VARIES.sub(b"", _said(door, sent))
-    for place in range(len(sent)):
-        said = _VARIES.sub(b"", _said(door, sent[:place]))
-        assert whole.startswith(said), (place, said)
-    record_property("figure", f"{door} door: a session of {len(sent)} bytes broken off at each of them")
-
-
-class _Endless:
-    """So many bytes of one kind, never held at once."""
-
-    def __init__(self, opening: bytes, filler: bytes, total: int) -> None:
-        self.opening, self.filler, self.total = opening, filler, total
-
-
-async def _pour(tenant: Tenant, door: str, poured: _Endless) -> int:
-    """Feed a door as fast as it takes; the peak of Python's memory meanwhile."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(loop=loop)
-    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-    ear = _Ear(protocol)
-    writer = asyncio.StreamWriter(ear, protocol, reader, loop)
-    serving = asyncio.ensure_future(DOORS[door](tenant, reader, writer))
-    held = tracemalloc.get_traced_memory()[0]
-    tracemalloc.reset_peak()
-    reader.feed_data(poured.opening)
-    sent = 0
-    while sent < poured.total:
-        for _ in range(4):
-            await asyncio.sleep(0)
-        if ear.is_closing():
-            break
-        reader.feed_data(poured.filler)
-        sent += len(poured.filler)
-    if not ear.is_closing():
-        reader.feed_eof()
-    async with asyncio.timeout(20):
-        await serving
-    return tracemalloc.get_traced_memory()[1] - held
-
-
-def _poured() -> dict[str, tuple[str, _Endless]]:
-    token = fixture.token(_tenant_for_messages())
-    login = fixture.xoauth2(fixture.USER, token).encode()
-    mail = b"EHLO x\r\nAUTH XOAUTH2 " + login + b"\r\nMAIL FROM:<support@contoso.com>\r\nRCPT TO:<a@b>\r\nDATA\r\n"
-    a, lines, total = b"A" * 65536, b"A" * 998 + b"\r\n", 48 * 1024 * 1024
-    return {
-        "imap: a line": ("imap", _Endless(b"", a, total)),
-        "imap: a line after AUTHENTICATE": ("imap", _Endless(b"A AUTHENTICATE XOAUTH2\r\n", a, total)),
-        "imap: a literal of a refused command": ("imap", _Endless(b"A APPEND INBOX {%d+}\r\n" % (45 * 1024 * 1024), a, total)),
-        "imap: a literal of a login": ("imap", _Endless(b"A LOGIN {65000+}\r\n", a, total)),
-        "imap: literals": ("imap", _Endless(b"A LOGIN ", b"{0+}\r\n" * 8192, total)),
-        "pop: a line": ("pop", _Endless(b"", a, total)),
-        "pop: a line after AUTH": ("pop", _Endless(b"AUTH XOAUTH2\r\n", a, total)),
-        "smtp: a line": ("smtp", _Endless(b"", a, total)),
-        "smtp: a line after AUTH": ("smtp", _Endless(b"EHLO x\r\nAUTH XOAUTH2\r\n", a, total)),
-        "smtp: a message of one line": ("smtp", _Endless(mail, a, total)),
-        "smtp: a message of lines": ("smtp", _Endless(mail, lines * 65, total)),
-        "smtp: a message of dots": ("smtp", _Endless(mail, b"." * 65536, total)),
-    }  # fmt: skip
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("what", list(_poured()))
-def test_no_client_costs_a_door_16_mib(what: str, record_property) -> None:
-    """Three times that much is sent, in one line, literal or message that does not end; it is never held."""
-    door, poured = _poured()[what]
-    tracemalloc.start()
-    try:
-        peak = asyncio.run(_pour(_tenant_for_messages(), door, poured))
-    finally:
-        tracemalloc.stop()
-    record_property("figure", f"{what}: at most {peak / 1024:.0f} KiB held")
-    assert 0 < peak < MOST
-
-
-@given(body=st.lists(st.sampled_from([b".", b"..", b"\r\n", b"\r", b"\n", b"x", b".\r", b"\r\n.", b".\n", b"\r\n..\r\n"]), max_size=14).map(b"".join), cuts=st.lists(st.integers(0, 60), max_size=6))  # fmt: skip
-@examples(150)
-def test_dots_are_taken_out_as_rfc_5321_says(body: bytes, cuts: list[int]) -> None:
-    """However dots and line ends fall and are cut: the same message as by reading whole lines, and nothing of what follows."""
-    wire = body + b"\r\n.\r\n" + b"QUIT\r\n"
-    wanted, rest = [], wire
-    while True:
-        one, _, rest = rest.partition(b"\r\n")
-        if one == b".":
-            break
-        wanted.append(one.removeprefix(b".") + b"\r\n")
-
-    async def read() -> tuple[bytes, bytes]:
-        loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(loop=loop)
-        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-        connection = Connection(reader, asyncio.StreamWriter(_Ear(protocol), protocol, reader, loop), Limits())
-
-        async def feed() -> None:
-            for piece in _cut(wire, cuts):
-                reader.feed_data(piece)
-                for _ in range(4):
-                    await asyncio.sleep(0)
-            reader.feed_eof()
-
-        feeding = asyncio.ensure_future(feed())
-        got = b"".join([piece async for piece in connection.dotted()])
-        await feeding
-        return got, await connection.exactly(len(rest))
-
-    assert asyncio.run(read()) == (b"".join(wanted), rest)
+    assert LINE.fullmatch(answer[0]), answer

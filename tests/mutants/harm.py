@@ -43,6 +43,7 @@ PROBES = (
 
 CLIENTS = "tests/hostile/test_hostile_clients.py::"
 PARSERS = "tests/hostile/test_door_parsers.py::"
+TALK = "tests/hostile/test_door_conversations.py::"
 DOORS = (
     Mutant("text injected behind STARTTLS waits in the stream's buffer", "sandbox/doors/lines.py",
            "        await self._forget()\n", "        self._buffer.clear()\n",
@@ -61,13 +62,13 @@ DOORS = (
            CLIENTS + "test_what_no_client_sends_is_answered_or_ends_the_session"),
     Mutant("control characters are taken in an atom", "sandbox/doors/imap_syntax.py",
            "if inside or _CONTROL.search(line, start, at):", "if inside:",
-           PARSERS + "test_no_answer_repeats_a_control_character"),
+           TALK + "test_no_answer_repeats_a_control_character"),
     Mutant("a refused literal is held in memory", "sandbox/doors/imap.py",
            "await self.connection.skip(count)", "await self.connection.exactly(count)",
-           PARSERS + "test_no_client_costs_a_door_16_mib"),
+           TALK + "test_no_client_costs_a_door_16_mib"),
     Mutant("a line's end that comes in two pieces is none", "sandbox/doors/lines.py",
            ' - held.endswith(b"\\r")', "",
-           PARSERS + "test_dots_are_taken_out_as_rfc_5321_says"),
+           TALK + "test_dots_are_taken_out_as_rfc_5321_says"),
     Mutant("a peer that has gone is answered still", "sandbox/doors/lines.py",
            "        await asyncio.sleep(0)\n", "",
            CLIENTS + "test_a_client_that_sends_ahead_and_leaves"),
