@@ -685,7 +685,7 @@ def test_what_a_page_shows_is_escaped(place: Place) -> None:
     assert "&lt;script&gt;alert(1)" in text
 
 
-def test_a_page_is_good_once_and_for_its_browser(place: Place) -> None:
+def test_a_page_is_good_once(place: Place) -> None:
     """A form that comes a second time, late, or made up: 50089."""
     client = httpx.Client(verify=ssl.create_default_context(cafile=place.ca), trust_env=False)
     text = client.get(place.url()[0]).text
