@@ -16,9 +16,7 @@ PIECE = 1 << 16  # bytes read at a time
 
 Text = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="[TEXT]...", help="The pasted text; without it, or with -, standard input.", show_default=False
-    ),
+    typer.Argument(metavar="TEXT", help="The pasted text; without it, or with -, standard input.", show_default=False),
 ]
 Listed = Annotated[bool, typer.Option("--list", help="Show every failure that exosp knows.")]
 

@@ -73,7 +73,7 @@ def ranked(found: Iterable[Found], faults: Sequence[Fault]) -> tuple[Answer, ...
         head = next((other for other in heads if _same_problem(other, one)), None)
         if head is None:
             heads.append(one)
-        elif abs(head.line - one.line) > 2 and not _shares(head.row, one.row):
+        elif one.line != head.line and one.weight and not _shares(head.row, one.row):
             after.setdefault(head.row.id, []).append(one)
     return tuple(
         Answer(one.row, one.line, one.said, _causes(one, faults), tuple(after.get(one.row.id, ())[:3])) for one in heads

@@ -14,7 +14,7 @@ _MICROSOFT = (
 _WORDS: dict[Topic, tuple[str, ...]] = {
     "mail": (
         "imap", "smtp", "pop3", "mail", "xoauth2", ":993", ":995", ":587", " 993", " 995", " 587", "port 25", "starttls", "fetchmail", "mutt", "sasl", "postfix",
-        "getmail", "mbsync", "isync", "thunderbird", "phpmailer", "auth login", "authenticate", "-err", "ehlo", "550 5.", "554 5.", "535 5.", "530 5.", "451 4.", "421 4.", "501 5.", "tenantattribution",
+        "getmail", "mbsync", "isync", "thunderbird", "phpmailer", "auth login", "authenticate", "-err", "ehlo", "550 5.", "554 5.", "535 5.", "530 5.", "451 4.", "421 4.", "501 5.", "tenantattribution", "outlook.office365", "smtp.office365",
     ),
     "entra": ("microsoftonline", "aadsts", "msal", "oauth2/v2.0", "azure", "entra", "oauth2/token", "sts.windows.net", "adal", "access_token", "client_id"),
     "graph": ("graph.microsoft", "microsoft.graph", "microsoftgraph", "mggraph", "-mg", "graph api", "msgraph", "graphserviceclient", "odata.error", "serviceprincipal", "approleassign", "azuread"),

@@ -81,6 +81,8 @@ def _token(token: Token, width: int) -> str:
 
 
 def _unknown(found: Explanation, width: int) -> str:
+    if found.tokens and not found.unlisted:
+        return "Nothing in this text is in exosp's table, and what the token says of itself is as a login needs it."
     lines = ["Unknown: nothing in this text is in exosp's table."]
     for code in found.unlisted:
         lines += _labelled("look up", f"AADSTS{code} is Entra's code: {LOOK_UP}{code}", width)
