@@ -33,7 +33,11 @@ def test_what_only_looks_wrong_is_proven(ground: Ground, name: str) -> None:
     assert all(proof.ok for proof in verdict.proofs)
 
 
-@pytest.mark.parametrize("name", BY_NAME)
+# In the core suite one or two of each kind; the matrix below has them all again.
+EACH = [pytest.param(name, marks=[] if name in PAIRED else [pytest.mark.slow], id=name) for name in BY_NAME]
+
+
+@pytest.mark.parametrize("name", EACH)
 def test_a_planted_cause_is_named_with_its_evidence(ground: Ground, name: str) -> None:
     """Alone: the first cause that verify names is the planted one, in words that tell it from its neighbours, with what to
     do; a cause that waiting mends is too early, and no other is."""

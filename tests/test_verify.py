@@ -230,6 +230,16 @@ def test_a_refusal_proves_something_only_where_there_is_a_mailbox(ground: Ground
     assert proves or "no mailbox has this address" in negative.cause or "open to it" in negative.cause
 
 
+def test_a_refusal_where_the_protocol_is_off_says_nothing_of_rights(ground: Ground) -> None:
+    """IMAP answers the same for both: the switch is looked at."""
+    ground.box("private@contoso.com").cas["ImapEnabled"] = False
+    verdict, _ = proving(ground, negative=(Address("private@contoso.com"),))
+    [negative] = [proof for proof in verdict.proofs if proof.probe.expect == "refuse"]
+    assert not negative.ok
+    assert "IMAP is off for that mailbox" in negative.cause
+    assert not verdict.proven
+
+
 def test_a_credential_that_is_elsewhere_is_not_provable_here_and_never_passed(ground: Ground) -> None:
     """Every login says so, the screen too; no login is counted as good."""
     ground.desk.credential.unlink()

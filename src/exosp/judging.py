@@ -12,7 +12,7 @@ from .journal import Ages, History
 from .plan import Plan
 from .playbook import Playbook
 from .probes import Logins, Probe, Proof, ProofKind, Reading, Token
-from .snapshot import Address, Mailbox, MailboxId, MailboxPermission, NoMailbox, Snapshot
+from .snapshot import Address, ClientAccess, Mailbox, MailboxId, MailboxPermission, NoMailbox, Snapshot
 from .steps.application import ROLE_OF
 from .steps.grants import WHY_NOT, trustee_forms
 
@@ -22,7 +22,7 @@ _OWN = "nt authority\\"  # every mailbox's own entries, and the service's
 @dataclass(frozen=True)
 class Known:
     """All that a login is judged by. ``ids``: what other ids that stand in Exchange belong to, in lower case;
-    ``strangers``: the mailboxes that must be refused, as they were read."""
+    ``strangers``: the mailboxes that must be refused, as they were read, and their ``switches``."""
 
     want: Playbook
     seen: Snapshot
@@ -31,6 +31,7 @@ class Known:
     history: History = field(default_factory=History)
     ids: Mapping[str, str] = field(default_factory=dict)
     strangers: Mapping[Address, Mailbox | NoMailbox] = field(default_factory=dict)
+    switches: Mapping[MailboxId, ClientAccess] = field(default_factory=dict)
 
     # Each made once for all logins: a tenant has thousands of mailboxes.
 
@@ -154,6 +155,15 @@ class Judge:
         found = diagnose(_facts(self.known, probe, reading, self.token, send_as))
         return _failed(probe, reading.stage, reading.server, found, "too-early" if found.too_early else None)
 
+    def _is_off(self, probe: Probe, stranger: Mailbox) -> bool:
+        access, transport = self.known.switches.get(stranger.id), self.known.seen.transport
+        if access is None:
+            return False
+        if probe.protocol != "smtp":
+            return not (access.imap if probe.protocol == "imap" else access.pop)
+        own = access.smtp_auth_disabled
+        return bool(transport and transport.smtp_auth_disabled) if own is None else own
+
     def _refusal(self, probe: Probe, reading: Reading) -> Proof:
         server, stage = reading.server, reading.stage
         if reading.ok:
@@ -164,6 +174,9 @@ class Judge:
         if isinstance(stranger, NoMailbox):
             cause = f"refused, but {WHY_NOT[stranger.reason][0]}: that proves nothing"
             return Proof(probe, stage, False, None, server, cause, "name a mailbox that there is", "no-mailbox")
+        if isinstance(stranger, Mailbox) and self._is_off(probe, stranger):
+            cause = f"refused, but {probe.protocol.upper()} is off for that mailbox: that says nothing of rights on it"
+            return Proof(probe, stage, False, None, server, cause, "name a mailbox where it is on", "protocol-off")
         if reading.unreachable or not proves_closed(probe.protocol, stage, server):
             cause = "no login, but the answer does not speak of access to the mailbox: it proves nothing"
             return Proof(probe, stage, False, None, server, cause, "look at the answer, then try again", "unknown")

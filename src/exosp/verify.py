@@ -23,7 +23,7 @@ from .patience import Patience
 from .plan import Plan
 from .playbook import Playbook
 from .probes import Letters, Logins, Probe, Proof, Sample, Token, chosen, probes
-from .snapshot import EXCHANGE_ONLINE, Address, Protocol, Snapshot
+from .snapshot import EXCHANGE_ONLINE, Address, Mailbox, Protocol, Snapshot
 from .steps.application import ROLE_OF, permissions
 from .tenant import Tenant
 from .whose import whose
@@ -134,10 +134,12 @@ def case(
     seen, plan = (look_surely if surely else look)(want, tenant, patience, Memory(history))
     reading = patience.reading(tenant.exchange)
     strangers = reading.mailboxes(tuple(negative)) if negative else {}
+    there = [box for box in strangers.values() if isinstance(box, Mailbox)]
+    switches = reading.client_access(there) if there else {}
     ids = whose(seen, patience.reading(tenant.directory))
     boxes = chosen(want, sample)
     some = (len(boxes), len(want.boxes), sample.seed) if sample and len(boxes) < len(want.boxes) else None
-    known = Known(want, seen, plan, audience, history, ids, strangers)
+    known = Known(want, seen, plan, audience, history, ids, strangers, switches)
     return Case(known, probes(want, seen, negative, sample), some, wait, apart, max(1, in_flight), wishes)
 
 
