@@ -553,7 +553,7 @@ def test_the_command_asks_where_it_is_told_to(place: Desk, monkeypatch: pytest.M
     assert found.code == 0, found.all
     token = found.document["token"]
     assert (token["scp"].split(), token["upn"], token["roles"]) == (SCOPES, "alex@contoso.com", None)
-    assert found.err == "Sign in with the browser window that has opened.\n"
+    assert found.err == "Sign in with the browser window that has opened. If it ends in an error, press Ctrl-C.\n"
     assert console.here("verify", "playbook.yaml", "--person", "carrier-pigeon").code == 2
     place.write(APPLICATION)
     refused = console.here("verify", "playbook.yaml", "--person", "browser")

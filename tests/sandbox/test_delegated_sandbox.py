@@ -18,6 +18,8 @@ import pytest
 import requests
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import DeviceCodeCredential, InteractiveBrowserCredential
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from exosp.sandbox import catalog
 from exosp.sandbox.directory import EXCHANGE_ONLINE
@@ -53,6 +55,7 @@ class Place:
         self.tenant = running.sandbox.tenant
         self.ca = str(running.sandbox.ca_path)
         self.login = running.sandbox.cloud()["login"]
+        self.context = ssl.create_default_context(cafile=self.ca)
         self.app = self.application()
 
     def application(self, **properties: Any) -> str:
@@ -695,6 +698,30 @@ def test_a_page_is_good_once(place: Place) -> None:
     assert "AADSTS50126" in client.post(action, data=form).text
     assert "AADSTS50089" in client.post(action, data=form).text
     assert "AADSTS50089" in client.post(action, data=form | {"ctx": "made up"}).text
+
+
+ANYTHING = st.text(st.characters(codec="utf-8"), max_size=30)
+ODD = st.one_of(
+    ANYTHING,
+    st.sampled_from(["http://[", "http://localhost:99999999", "http://localhost:x", "//", "S256", "plain", "none", "code id_token", f"{IMAP} /", "/.default", "://", "a/b c/d"]),
+)  # fmt: skip
+NAMES = ["client_id", "response_type", "redirect_uri", "response_mode", "scope", "state", "code_challenge", "code_challenge_method", "prompt", "login_hint", "nonce"]  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(st.sampled_from(NAMES), ODD, max_size=4), st.dictionaries(st.sampled_from(
+    ["client_id", "grant_type", "code", "redirect_uri", "code_verifier", "scope", "refresh_token", "device_code", "username", "password", "ctx", "action", "otc", "login", "passwd"]
+), ODD, max_size=6))  # fmt: skip
+def test_no_request_is_too_odd(place: Place, changes: dict[str, str], form: dict[str, str]) -> None:
+    """Whatever comes, a page or an error document; never a fault of the sandbox's own."""
+    with httpx.Client(verify=place.context, trust_env=False) as client:
+        replies = [client.get(place.url(**changes)[0])]
+        for grant in ("authorization_code", "refresh_token", "device_code", "password"):
+            body = {"client_id": place.app, "grant_type": grant} | form
+            replies.append(client.post(f"{place.login}/{place.tenant.tenant_id}/oauth2/v2.0/token", data=body))
+        replies.append(client.post(f"{place.login}/{place.tenant.tenant_id}/oauth2/v2.0/devicecode", data={"client_id": place.app} | form))  # fmt: skip
+        replies += [client.post(f"{place.login}/{path}", data=form) for path in (f"{place.tenant.tenant_id}/login", "devicelogin")]  # fmt: skip
+    assert not [reply.text for reply in replies if reply.status_code == 500]
 
 
 def test_the_tenant_names_its_exchange(place: Place) -> None:
