@@ -82,7 +82,9 @@ def before(write: Write, seen: Snapshot) -> Any:
     match write:
         case UpsertApplication() | UpdateApplication():
             app = seen.application
-            client = {} if write.redirects is None or app is None else {"redirects": [*app.redirects], "public": app.public}
+            client = (
+                {} if write.redirects is None or app is None else {"redirects": [*app.redirects], "public": app.public}
+            )
             return app and client | {
                 "name": app.name,
                 "audience": app.audience,

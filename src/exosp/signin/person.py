@@ -126,7 +126,9 @@ class Person:
             if not self._signing.open(flow["auth_uri"]):
                 self._signing.tell(f"To sign in, open this address in a browser on this machine:\n{flow['auth_uri']}")
             else:
-                self._signing.tell("Sign in with the browser window that has opened. If it ends in an error, press Ctrl-C.")
+                self._signing.tell(
+                    "Sign in with the browser window that has opened. If it ends in an error, press Ctrl-C."
+                )
             if not page.wait(redeem, self._signing.time):
                 strange = f"; {page.refused} that came were not to it" if page.refused else ""
                 raise NotHere(
