@@ -18,7 +18,7 @@ from desk import Desk, SandboxClock
 from exosp.cli.options import Format
 from exosp.cli.screen import Screen
 from exosp.cli.wiring import Session, read
-from exosp.errors import CloudError, NotHere, PlaybookError, UsageError
+from exosp.errors import CloudError, PlaybookError, UsageError
 from exosp.sandbox import catalog
 from exosp.sending import Applied
 from exosp.signin.loopback import Loopback, Shown
@@ -123,6 +123,7 @@ def test_a_public_client_is_made_and_nothing_more(place: Desk) -> None:
     assert not list(place.folder.glob("*.env"))
 
 
+@pytest.mark.slow
 def test_planning_again_finds_nothing_and_ids_are_looked_up(unkind: Callable[..., Desk]) -> None:
     """The law, with random permission ids and lag."""
     desk = unkind("default,role-ids=2", content=CONTENT)
@@ -151,6 +152,7 @@ def test_what_others_registered_stays(place: Desk) -> None:
     assert app.properties["requiredResourceAccess"][0] == other
 
 
+@pytest.mark.slow
 def test_from_application_to_delegated_what_is_too_much_is_shown_and_taken_with_prune(place: Desk) -> None:
     """Roles, grants and the secret of the former way are drift that grants access; prune takes them."""
     place.write(APPLICATION)
@@ -204,6 +206,7 @@ def test_a_device_code_signs_the_person_in(place: Desk) -> None:
     assert "devicelogin" in said[0]
 
 
+@pytest.mark.slow
 def test_the_shipped_playbook_works(place: Desk, unkind: Callable[..., Desk]) -> None:
     """playbooks/delegated.yaml on the default tenant, by the person that the sandbox names."""
     desk = unkind("default")
@@ -306,6 +309,7 @@ def test_the_persons_own_rights_count(place: Desk) -> None:
     }
 
 
+@pytest.mark.slow
 def test_destroy_takes_the_public_client_away(place: Desk, tmp_path: Path) -> None:
     """The application goes, and what apply switched is as it was; people's rights stay. Undo leaves the application."""
     runs, before = Runs(place, tmp_path / "journals"), place.state()["exchange"]
@@ -574,10 +578,3 @@ def test_where_no_browser_opens_the_address_is_said(place: Desk, monkeypatch: py
     with session(place, "browser", tell) as held:
         assert held.token().claims["upn"] == "alex@contoso.com"
     assert said[0].startswith("To sign in, open this address")
-
-
-def test_not_here_is_an_error_of_its_own(place: Desk) -> None:
-    """What verify tells apart from a refusal."""
-    place.apply()
-    with session(place, None) as held, pytest.raises(NotHere):
-        held.token()
