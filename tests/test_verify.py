@@ -319,6 +319,26 @@ def test_no_more_logins_are_in_flight_than_allowed(unkind: Callable[..., Desk], 
     assert watched.most_at_one <= 3
 
 
+def test_who_interrupts_does_not_wait_for_the_logins_to_come(unkind: Callable[..., Desk]) -> None:
+    """Those that are under way end, the others are not begun."""
+    desk = unkind("none", mailboxes=30)
+    desk.write(many(30))
+    desk.apply()
+
+    class Interrupted(Watched):
+        begun = 0
+
+        def login(self, *given: Any) -> Any:
+            type(self).begun += 1
+            if self.begun == 2:
+                raise KeyboardInterrupt
+            return super().login(*given)
+
+    with pytest.raises(KeyboardInterrupt):
+        proving(desk, Interrupted, in_flight=2)
+    assert Interrupted.begun < 15
+
+
 # Files
 
 

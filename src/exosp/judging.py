@@ -278,6 +278,6 @@ def _full(row: MailboxPermission) -> bool:
 
 
 def _why_none(mailbox: Mailbox | NoMailbox | None) -> str:
-    if not isinstance(mailbox, NoMailbox):
+    if not isinstance(mailbox, NoMailbox) or mailbox.reason == "unreadable":  # that says nothing of the mailbox
         return ""
     return WHY_NOT[mailbox.reason][0] + (f" ({mailbox.detail})" if mailbox.detail else "")

@@ -244,9 +244,12 @@ class _Proving:
             with doors[probe.mailbox]:
                 return judge.judge(probe, self.logins)
 
-        with ThreadPoolExecutor(max_workers=self.case.in_flight) as pool:
+        pool = ThreadPoolExecutor(max_workers=self.case.in_flight)
+        try:
             for proof in pool.map(one, some):
                 self._keep(proof)
+        finally:
+            pool.shutdown(cancel_futures=True)  # who interrupts does not wait for thousands of logins
 
     def _keep(self, proof: Proof) -> None:
         self.final[proof.probe] = proof
