@@ -88,6 +88,8 @@ WAYS = {
     "wrapped at 76": lambda text: "\n".join(text[at : at + 76] for at in range(0, len(text), 76)),
     "wrapped at 40 and quoted": lambda text: "\n".join("> " + text[at : at + 40] for at in range(0, len(text), 40)),
     "url": quote,
+    "wrapped, then url": lambda text: quote("\n".join(text[at : at + 70] for at in range(0, len(text), 70))),
+    "wrapped, then json": lambda text: json.dumps("\n> ".join(text[at : at + 61] for at in range(0, len(text), 61))),
     "quoted-printable": lambda text: "=\n".join(
         text.replace("=", "=3D")[at : at + 70] for at in range(0, len(text), 70)
     ),

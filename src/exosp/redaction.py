@@ -8,8 +8,9 @@ import re
 
 BLOT = "[redacted]"
 
-# Inside a secret, a line may end: as such, with a backslash, as quoted-printable's =, or quoted by a mail program.
-_BREAK = r"(?:\\?=?\r?\n[ \t>|]*(?=[A-Za-z0-9+/_.~%=-]{8}))"
+# Inside a secret, a line may end: as such, with a backslash, as quoted-printable's =, quoted by a mail program, or
+# escaped; \u2028 is what ``diagnosis.reading`` makes of an escaped one.
+_BREAK = r"(?:\\?=?(?:\r?\n|\u2028|\\[rn])+[ \t>|]*(?=[A-Za-z0-9+/_.~%=-]{8}))"
 _RUN = rf"(?:[A-Za-z0-9+/_.~%=-]|\\[/+=]|\\u00[0-9a-fA-F]{{2}}|{_BREAK})"
 _VALUE = r"(?:\"(?:[^\"\\]|\\.){1,8000}\"|'[^'\n]{1,8000}'|\\\"(?:[^\"\\]|\\[^\"]){1,8000}\\\"|[^\s\"'&,;<>\\]{1,8000})"
 _NAMES = (
@@ -61,7 +62,10 @@ _GUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _WORDS = re.compile(r"[A-Z]?[a-z]{2,}|[A-Z]{2,}(?![a-z])")
 _SECRET_LIKE = re.compile(r"[A-Za-z0-9._~!@#$%^&*()+-]*~[A-Za-z0-9._~-]{8,}")
 # What stands first on the line after a secret that ran to its line's end: as a rule the secret's own end.
-_TAIL = re.compile(r"\[redacted\](?:\\?=?[ \t]*\n[ \t>|]*(?!AADSTS\d)[A-Za-z0-9+/_.~%=-]{4,})+")
+_TAIL = re.compile(
+    r"\[redacted\](?:\\?=?[ \t]*(?:\\?=?(?:[\n\u2028]|\\[rn]))+[ \t>|]*(?!AADSTS\d)[A-Za-z0-9+/_.~%=-]{4,})+"
+)
+_SEPARATOR = re.compile(r"((?:[\n\u2028]|\\[rn])+)")
 _MIXED = re.compile(r"\d.*[A-Za-z]|[A-Za-z].*\d|[a-z].*[A-Z]|[A-Z]{2}.*[a-z]|[+/~=]")
 
 
@@ -81,11 +85,12 @@ def _blotted(found: re.Match[str], kept: str) -> str:
 
 
 def _cut_off(found: re.Match[str]) -> str:
-    kept, *lines = found[0].split("\n")
-    for number, line in enumerate(lines):
-        if not _MIXED.search(line.strip(" \t>|")):
-            return "\n".join((kept, *(BLOT for _ in lines[:number]), *lines[number:]))
-    return "\n".join((kept, *(BLOT for _ in lines)))
+    kept, *rest = _SEPARATOR.split(found[0])
+    for number in range(1, len(rest), 2):
+        if not _MIXED.search(rest[number].strip(" \t>|")):
+            return kept + "".join(rest[number - 1 :])
+        kept += rest[number - 1] + BLOT
+    return kept
 
 
 def _looks_random(run: str) -> bool:

@@ -9,6 +9,7 @@ from functools import cached_property, lru_cache
 from itertools import accumulate
 from urllib.parse import unquote
 
+BREAK = "\u2028"  # an escaped line break: no line of the text ends there, and a secret may go on behind it
 _ESCAPED_CHAR = re.compile(r"\\+u([0-9a-fA-F]{4})")
 _ESCAPED_BREAK = re.compile(r"\\+[nrt](?![a-z]{2,}\\)")  # not inside C:\new\reports\today
 _URL_ESCAPE = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
@@ -22,7 +23,7 @@ _QUOTE = re.compile(r"(?m)^(?:[ \t]*[>|])+ ?")
 _NOISE = re.compile(r"[\W_]+")
 _CODE = re.compile(r"AADSTS\W{0,4}(\d{1,8})", re.IGNORECASE)
 _CODE_LIST = re.compile(r"(?:error[_ ]?codes?|error\?code=)\W{0,6}((?:\d{5,8}(?!\d)\W{0,3})+)", re.IGNORECASE)
-_RUN_ON = re.compile(r"\r?\n[ \t>|]*")
+_RUN_ON = re.compile(r"[\n\u2028][ \t>|]*")
 
 
 def squeezed(words: str) -> str:
@@ -43,7 +44,7 @@ class Reading:
             text = _PRINTABLE.sub(lambda found: chr(int(found[1], 16)), text).replace("=\n", "\n")
         if "\\" in text:
             text = _ESCAPED_CHAR.sub(lambda found: _one_line(chr(int(found[1], 16))), text)
-            text = _ESCAPED_BREAK.sub(" ", text)
+            text = _ESCAPED_BREAK.sub(lambda found: " " if found[0][-1] == "t" else BREAK, text)
         if "%" in text:
             text = _URL_ESCAPE.sub(lambda found: _one_line(unquote(found[0])), text)
         if "&" in text:
@@ -113,7 +114,7 @@ def _grown(digits: str, rest: str) -> list[int]:
 
 
 def _one_line(text: str) -> str:
-    return text.replace("\n", " ").replace("\r", " ")
+    return text.replace("\r\n", BREAK).replace("\n", BREAK).replace("\r", BREAK)
 
 
 def _entities(text: str) -> str:
