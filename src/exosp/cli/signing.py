@@ -71,7 +71,11 @@ def person(
     """Whoever will sign in. Nobody is asked yet."""
     import webbrowser
 
+    from ..report.plain import plain
     from ..signin.person import Person, Signing
 
-    signing = Signing(way, screen.call, webbrowser.open, patience.clock.sleep, on_request)
+    def tell(text: str) -> None:
+        screen.call("\n".join(plain(line) for line in text.split("\n")))  # the sign-in host's own words are in it
+
+    signing = Signing(way, tell, webbrowser.open, patience.clock.sleep, on_request)
     return Person(cloud, tenant_id, app_id, tuple(permissions(want)), signing)

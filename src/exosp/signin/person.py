@@ -144,10 +144,19 @@ class Person:
         if "user_code" not in flow:
             return dict(flow)
         self._signing.tell(str(flow.get("message") or f"Open {flow['verification_uri']} and enter {flow['user_code']}"))
+        lost = 0
         while True:
-            answer = self._guarded(lambda: app.acquire_token_by_device_flow(flow, exit_condition=lambda _: True))
-            if answer.get("error") not in ("authorization_pending", "slow_down"):
-                return dict(answer)
+            flow.pop("latest_attempt_at", None)  # msal would warn by a clock that is not ours
+            try:
+                answer = self._guarded(lambda: app.acquire_token_by_device_flow(flow, exit_condition=lambda _: True))
+            except Unreachable as fault:
+                lost += 1
+                if not fault.transient or lost > len(PUT_OFF):
+                    raise
+            else:
+                lost = 0
+                if answer.get("error") not in ("authorization_pending", "slow_down"):
+                    return dict(answer)
             self._signing.sleep(float(flow["interval"]))
 
     def _shown(self, answer: Mapping[str, Any]) -> Shown:
@@ -162,8 +171,8 @@ class Person:
 
     def _guarded(self, call: Callable[[], Any]) -> Any:
         """msal's own exceptions as our errors. ValueError: its word for an answer that is none."""
-        import msal
         import requests
+        from msal.exceptions import MsalError
 
         self._wire.date = None
         self._wire.refusal = None
@@ -176,7 +185,7 @@ class Person:
                 may_have_happened=False, transient=lost.transient if lost else False, service="token",
                 asked=self._asked, hint=lost.hint if lost else "check the cloud's login address",
             ) from None  # fmt: skip
-        except (msal.MsalServiceError, msal.BrowserInteractionTimeoutError, ValueError):
+        except (MsalError, ValueError):
             if self._wire.refusal is not None:
                 raise refused(self._wire.refusal, self._host, self._asked) from None
             raise CloudError(
@@ -254,7 +263,10 @@ def _session(cloud: Cloud, wire: _Wire, signing: Signing, *, own: bool) -> Any:
     class Session(requests.Session):
         def request(self, method: Any, url: Any, *args: Any, **options: Any) -> requests.Response:
             if own and urlsplit(str(url)).netloc != login.netloc:
-                raise ValueError("the login host's metadata names another host")
+                raise CloudError(
+                    f"{login.netloc} names another host for sign-in ({urlsplit(str(url)).netloc}); nothing was sent there",
+                    service="token", asked="sign-in of a person", hint="correct the cloud file's login address",
+                )  # fmt: skip
             options.setdefault("timeout", (CONNECT_TIMEOUT, READ_TIMEOUT))
             for pause in (*PUT_OFF, None):
                 if str(method).upper() == "POST":
