@@ -10,7 +10,7 @@ EXPLAINING = (
     Mutant("a code counts no more than words", "diagnosis/row.py",
            "if self.code and reading.codes:", "if False:", EXPLAIN + "test_entra_codes_are_answered_by_their_cause"),
     Mutant("JSON's escapes hide words", "diagnosis/reading.py",
-           'text = _ESCAPED_BREAK.sub(" ", text)', "pass", WAYS),
+           'text = _ESCAPED_BREAK.sub(lambda found: " " if found[0][-1] == "t" else BREAK, text)', "pass", WAYS),
     Mutant("HTML's entities hide words", "diagnosis/reading.py",
            "text = _entities(text)", "pass", WAYS),
     Mutant("an address's escapes hide words", "diagnosis/reading.py",
