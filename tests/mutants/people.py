@@ -36,6 +36,6 @@ PEOPLE = (
            "if self.want.delegated and self._way is not None:", "if self.want.delegated:",
            PEOPLE_TESTS + "test_without_a_person_nothing_is_proven_and_nobody_is_asked"),
     Mutant("whose FullAccess counts is the application's", "judging.py",
-           "ours = person_forms(seen, token) if delegated else trustee_forms(seen)", "ours = trustee_forms(seen)",
+           "ours = person_forms(seen, token) if delegated else known.ours", "ours = known.ours",
            PEOPLE_TESTS + "test_the_persons_own_rights_count"),
 )  # fmt: skip
