@@ -1,5 +1,6 @@
 """No secret and no token leaves its place: not into output, files, process arguments, whatever the format."""
 
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,12 +21,13 @@ def running() -> Iterator[Running]:
         yield found
 
 
-def watched(console: Console, *words: str) -> dict[str, str]:
-    """Both streams of a command, and the arguments of it and all that it started, for as long as it ran."""
-    process = console.start(*words)
+def watched(console: Console, *words: str, typed: str | None = None) -> dict[str, str]:
+    """Both streams of a command, and the arguments of it and all that it started, for as long as it ran. ``typed`` is its
+    standard input."""
+    process = console.start(*words, stdin=subprocess.DEVNULL if typed is None else subprocess.PIPE)
     seen: set[str] = set()
     with ThreadPoolExecutor(1) as pool:
-        ended = pool.submit(finished, process)
+        ended = pool.submit(finished, process, typed)
         while not ended.done():
             seen |= arguments(process.pid)
             time.sleep(0.02)
