@@ -133,10 +133,11 @@ def test_the_tenant_file_in_readme_is_one() -> None:
     """Every key the sandbox knows, and no other."""
     [text] = [block for block in blocks("yaml") if not block.startswith("exosp:")]
     found = initial.parse(text)
-    assert set(found) == {"smtp_auth_disabled", "admin", "mailboxes", "applications"}
+    assert set(found) == {"smtp_auth_disabled", "admin", "mailboxes", "applications", "users"}
     assert set(found["admin"]) == set(initial.ADMIN)
     assert set(found["mailboxes"][1]) == initial._MAILBOX
     assert set(found["applications"][0]) == initial._APPLICATION
+    assert set(found["users"][0]) == initial._USER
 
 
 def test_the_cloud_file_in_readme_is_one(tmp_path: Path) -> None:
