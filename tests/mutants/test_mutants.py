@@ -66,9 +66,11 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_the_named_tests_pass_on_the_code_as_it_is(runner: Runner, file: str) -> None:
-    """Otherwise a red test under a break would say nothing."""
-    came = runner.run(sorted({mutant.test for mutant in MUTANTS if mutant.test.startswith(f"{file}::")}))
+def test_named_tests_pass_on_the_code_as_it_is(runner: Runner, file: str) -> None:
+    """Otherwise a red test under a break would say nothing. A few of each file: this is about the process that runs broken
+    code, for all of them pass in the suite itself."""
+    named = sorted({mutant.test for mutant in MUTANTS if mutant.test.startswith(f"{file}::")})
+    came = runner.run(named[:: max(1, len(named) // 3)])
     assert came.get("passed"), came["said"]
     assert not came.get("failed"), came["said"]
     assert not came.get("error"), came["said"]
