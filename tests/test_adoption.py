@@ -199,7 +199,7 @@ def test_roles_beyond_are_drift_and_removed_only_with_prune(crm: Callable[..., t
     assert desk.look()[1].empty
 
 
-@pytest.mark.parametrize("form", [0, 1, 2])
+@pytest.mark.parametrize("form", [0, *(pytest.param(form, marks=pytest.mark.slow) for form in (1, 2))])
 def test_mailboxes_beyond_are_drift_and_removed_only_with_prune(unkind: Callable[..., Desk], form: int) -> None:
     """A mailbox and a right that the playbook does not list, whatever form the rows name the application in; the grants
     of others on the same mailbox stay."""

@@ -125,7 +125,7 @@ def test_role_ids_are_looked_up(unkind: Callable[..., Desk]) -> None:
     assert desk.verify().proven
 
 
-@pytest.mark.parametrize("form", [0, 1, 2])
+@pytest.mark.parametrize("form", [0, *(pytest.param(form, marks=pytest.mark.slow) for form in (1, 2))])
 def test_a_grant_is_recognised_in_every_form_a_row_may_name_it(unkind: Callable[..., Desk], form: int) -> None:
     """ObjectId, display name or SID: the second plan is empty either way."""
     desk = unkind(f"none,permission-user={form}")
@@ -376,7 +376,7 @@ def test_a_lost_secret_leaves_no_second_one(desk: Desk) -> None:
     assert desk.verify().proven
 
 
-@pytest.mark.parametrize("seed", range(1, 7))
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 7))])
 def test_what_others_did_by_hand_stays(unkind: Callable[..., Desk], seed: int) -> None:
     """Among foreign applications (one of the same name), wrong entries, gone trustees and switches in any position:
     the playbook's state is reached, and no foreign grant, entry, secret or application is lost or changed."""

@@ -127,9 +127,9 @@ def test_no_run_of_a_secret_is_printed(kind: str, carrier: str) -> None:
         secret = SECRETS[kind](number)
         carried = change(CARRIERS[carrier].format(secret))
         error = ERRORS[number % len(ERRORS)]
-        for text in (f"{carried}\n{error}", f"{error} {carried}", f"{carried} {error}"):
-            out = "".join(shown(text).split())
-            assert not [run for run in runs(secret) if run in out], (way, text[:200])
+        text = (f"{carried}\n{error}", f"{error} {carried}", f"{carried} {error}")[(number + len(carrier)) % 3]
+        out = "".join(shown(text).split())
+        assert not [run for run in runs(secret) if run in out], (way, text[:200])
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
