@@ -308,7 +308,7 @@ def test_a_vanished_session_is_opened_again(place, remoting):
     """A shell that is gone: the cmdlet on its way did not run and says so; the next run opens and connects anew."""
     (first,) = remoting.run(Cmdlet("Get-TransportConfig"))
     assert isinstance(first, Rows)
-    remoting._mine.session._pool.shell.close()  # as a host that reaps idle shells does
+    remoting._mine.session.channel._pool.shell.close()  # as a host that reaps idle shells does
     (gone,) = remoting.run(Cmdlet("Get-TransportConfig"))
     assert isinstance(gone, tenant.Failed)
     assert isinstance(gone.error, Unreachable)
