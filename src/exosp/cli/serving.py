@@ -37,7 +37,7 @@ def _listening(running: Running, listen: int) -> Running:
         return running.__enter__()
     except OSError as fault:
         raise UsageError(
-            f"cannot listen on the ports {listen} to {listen + 6}: {fault.strerror}",
+            f"cannot listen on the ports {listen} to {listen + 7}: {fault.strerror}",
             where="--listen",
             hint="choose another first port, or 0 for free ones",
         ) from None

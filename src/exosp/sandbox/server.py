@@ -19,7 +19,7 @@ from typing import Any
 
 from aiohttp import web
 
-from . import entra, graph, initial, management, wsman
+from . import admin_api, entra, graph, initial, management, wsman
 from .doors import imap, pop, smtp
 from .tenant import Options, Ports, Tenant
 from .tls import Authority
@@ -57,6 +57,7 @@ class Sandbox:
                 pop=await self._door(lambda r, w: pop.serve(tenant, r, w), 4, tls),
                 smtp=await self._door(lambda r, w: smtp.serve(tenant, tls, r, w), 5, None),
                 management=await self._web(management.build(tenant, self._content), 6, None),
+                admin_api=await self._web(admin_api.build(tenant), 7, tls),
             )
         except OSError:
             await self.stop()
@@ -123,7 +124,7 @@ class Sandbox:
             "login": f"https://localhost:{ports.login}",
             "graph": f"https://localhost:{ports.graph}",
             "exchange_resource": "https://outlook.office365.com",
-            "admin_api": f"https://localhost:{ports.remoting}",
+            "admin_api": f"https://localhost:{ports.admin_api}",
             "imap": f"localhost:{ports.imap}",
             "pop": f"localhost:{ports.pop}",
             "smtp": f"localhost:{ports.smtp}",

@@ -50,10 +50,11 @@ class _Entry:
 
 
 class Engine:
-    """One per host: it holds how many cmdlets each identity runs at once."""
+    """One per host: it holds how many cmdlets each identity runs at once. ``service``: how requests are counted."""
 
-    def __init__(self, tenant: Tenant) -> None:
+    def __init__(self, tenant: Tenant, service: str = "remoting") -> None:
         self.tenant = tenant
+        self._service = service
         self._slots: dict[str, asyncio.Semaphore] = {}
 
     async def run(
@@ -91,7 +92,7 @@ class Engine:
         full_language: bool,
     ) -> None:
         first, *rest = commands
-        self.tenant.count("remoting", _canonical(first.name) if not first.is_script else "script")
+        self.tenant.count(self._service, _canonical(first.name) if not first.is_script else "script")
         try:
             if any(command.is_script for command in commands):
                 raise not_emulated("scripts; add commands and parameters instead")
@@ -133,13 +134,13 @@ class Engine:
                 raise _transient(call)
             write = entry.connection is not None and not entry.cmdlet.module and name.partition("-")[0] in _WRITING
             if write:
-                self.tenant.tell("before", f"remoting {name}")
+                self.tenant.tell("before", f"{self._service} {name}")
             for count, output in enumerate(self._outputs(entry, call), 1):
                 streams.take(output, number)
                 if count % _EVERY == 0:
                     await asyncio.sleep(0)
             if write:
-                self.tenant.tell("after", f"remoting {name}")
+                self.tenant.tell("after", f"{self._service} {name}")
         except Failure as failure:
             failure.activity = name
             if failure.terminating:
