@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from .options import Format, journals, seconds
+from .options import Format, journals, seconds, signing_in
 from .screen import Screen
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ class Options:
     quiet: bool
     verbose: bool
     no_color: bool
+    sign_in: str = "auto"
+    client_id: tuple[str, ...] = ()
+    no_cache: bool = False
 
 
 class Job:
@@ -102,7 +105,10 @@ def carry_out(job: Job, given: Options) -> NoReturn:
             job.begin(want)
             run = new_run()
             screen.working("signing in")
-            session = stack.enter_context(Session(want, screen, cloud_file=given.cloud_file, deadline=deadline))
+            how = signing_in(given.sign_in, given.client_id, given.no_cache, given.no_input, screen.note)
+            session = stack.enter_context(
+                Session(want, screen, cloud_file=given.cloud_file, deadline=deadline, sign_in=how)
+            )
             kept = stack.enter_context(
                 opened(
                     journals(given.journal),

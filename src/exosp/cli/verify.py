@@ -5,16 +5,21 @@ from typing import Annotated
 import typer
 
 from .options import (
+    ClientId,
     CloudFile,
     Deadline,
     Format,
     FormatOption,
+    NoCache,
     NoColor,
+    NoInput,
     OutsideFolder,
     PlaybookPath,
     Quiet,
+    SignInOption,
     Verbose,
     seconds,
+    signing_in,
 )
 from .screen import Screen
 
@@ -40,9 +45,13 @@ def verify(
     timeout: Deadline = "15m",
     cloud_file: CloudFile = None,
     allow_outside: OutsideFolder = False,
+    no_input: NoInput = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
     no_color: NoColor = False,
+    sign_in: SignInOption = "auto",
+    client_id: ClientId = None,
+    no_cache: NoCache = False,
 ) -> None:
     """Plan again, which must be empty, then log in as the application to every mailbox over every protocol. Exit code 3
     where something is not as it must be."""
@@ -59,7 +68,8 @@ def verify(
             refused = closed(negative or (), want)
             longest = max(len(address) for address in (*(box.address for box in want.boxes), *refused))
             screen.working("signing in")
-            with Session(want, screen, cloud_file=cloud_file, deadline=deadline) as session:
+            how = signing_in(sign_in, client_id, no_cache, no_input, screen.note)
+            with Session(want, screen, cloud_file=cloud_file, deadline=deadline, sign_in=how) as session:
                 screen.working("reading the tenant, then logging in")
                 verdict = prove(
                     want,

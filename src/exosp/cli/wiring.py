@@ -63,17 +63,18 @@ class Session:
         deadline: float = 900.0,
         environment: Mapping[str, str] | None = None,
         clock: Clock | None = None,
+        sign_in: signin.Asked | None = None,
     ) -> None:
         self.want = want
         self.environment = os.environ if environment is None else environment
         self.cloud = screen.cloud = _cloud(want, cloud_file, self.environment)
         self.tokens = 0
-        self._admin = signin.admin(self.cloud, _in_tenant(want, self.environment))
-        self._admin.on_request = self._count
+        # Led to the tenant that the playbook names: a token from any other would write in the wrong tenant.
+        self.admin = signin.admin(self.cloud, self.environment, sign_in, tenant=want.tenant, on_request=self._count)
         self._connected = False
         target = winrm.target(_remoting(want, self.environment), self.environment, ca=self.cloud.ca)
         self._remoting = winrm.Winrm(target, self._connect, exchange_environment=self.cloud.exchange_environment)
-        self.graph = Graph(self.cloud, self._admin)
+        self.graph = Graph(self.cloud, self.admin)
         self.exchange = Online(self._remoting)
         self.patience = Patience(clock or WallClock(), deadline, screen.waiting)
         self.vault = EnvFile(want.app.credential.save_to, self._issue)
@@ -94,7 +95,7 @@ class Session:
     def _close(self) -> None:
         self._remoting.close()
         self.graph.close()
-        self._admin.close()
+        self.admin.close()
 
     def _count(self) -> None:
         self.tokens += 1
@@ -102,7 +103,7 @@ class Session:
     def _tenant_id(self) -> str:
         """The id of the tenant that the playbook names, from a token issued there. Raises UsageError where that is not
         the one that the environment says."""
-        token = self.patience.transport(self._admin.exchange_token)
+        token = self.patience.transport(self.admin.exchange_token)
         found = str(token.claims.get("tid", ""))
         said = self.environment.get("AZURE_TENANT_ID", "")
         if _GUID.fullmatch(said) and said.lower() != found.lower():
@@ -111,6 +112,14 @@ class Session:
                 where=str(self.want.path),
                 hint="sign in to the tenant that the playbook names, or take the playbook of this one",
             )
+        if not self.admin.takes_tenant:
+            there = self.patience.transport(lambda: signin.tenant_id(self.cloud, self.want.tenant))
+            if there != found.lower():
+                raise UsageError(
+                    f"the playbook's tenant {self.want.tenant} is {there}, and this {self.admin.sign_in} is of {found}",
+                    where=str(self.want.path),
+                    hint="it signs in to its own tenant alone: run the playbook of that one, or sign in another way",
+                )
         return found
 
     def _connect(self) -> tuple[winrm.Token, str]:
@@ -121,9 +130,9 @@ class Session:
                 hint="write tenant: <name>.onmicrosoft.com",
             )
         if self._connected:
-            self._admin.renew()  # Exchange's clock ended the last connection, whatever ours says
+            self.admin.renew()  # Exchange's clock ended the last connection, whatever ours says
         self._connected = True
-        token = self._admin.exchange_token()
+        token = self.admin.exchange_token()
         lifetime = (token.expires - token.obtained).total_seconds()  # both by the endpoint's clock
         return _Passing(token.reveal(), int(time.time() + lifetime)), self.want.tenant
 
@@ -163,12 +172,6 @@ class _Passing:
 
     token: str = field(repr=False)
     expires_on: int
-
-
-def _in_tenant(want: playbook.Playbook, environment: Mapping[str, str]) -> Mapping[str, str]:
-    """The environment, with the sign-in led to the tenant that the playbook names: a token from any other would write
-    in the wrong tenant."""
-    return {**environment, "AZURE_TENANT_ID": want.tenant} if environment.get("AZURE_TENANT_ID") else environment
 
 
 def _cloud(want: playbook.Playbook, cloud_file: Path | None, environment: Mapping[str, str]) -> Cloud:

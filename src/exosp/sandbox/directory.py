@@ -51,6 +51,7 @@ class Entity:
     secrets: dict[str, str] = field(default_factory=dict)  # keyId -> digest
     secret_usable_at: dict[str, float] = field(default_factory=dict)  # keyId -> sandbox time
     certificates: dict[str, bytes] = field(default_factory=dict)  # keyId -> DER
+    federated: dict[str, dict[str, Any]] = field(default_factory=dict)  # id -> federatedIdentityCredential
 
     @property
     def id(self) -> str:

@@ -5,8 +5,7 @@ Sources: learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-gran
 /access-token-claims-reference, /reference-error-codes.
 
 Not imitated: device codes, on-behalf-of, people's passwords (a grant for a person is refused as with a wrong password or a
-spoilt code), the v1 token endpoint (its metadata is served), browser pages, federated credentials (refused as AADSTS700211),
-Conditional Access but for one block of everybody (a knob), refused replays of an assertion (``jti`` is only required; Entra lets an assertion be used again).
+spoilt code), the v1 token endpoint (its metadata is served), browser pages, Conditional Access but for one block of everybody (a knob), refused replays of an assertion (``jti`` is only required; Entra lets an assertion be used again).
 Introspection is no part of Entra: it stands in for the validation inside Exchange's own doors, and is open on loopback.
 """
 
@@ -25,6 +24,7 @@ import jwt
 from aiohttp import web
 from cryptography import x509
 
+from . import federation
 from .aadsts import ERRORS, BareFault, EntraFault
 from .directory import EXCHANGE_ONLINE, MICROSOFT_GRAPH, Entity, digest, verified_domains
 from .tenant import Tenant
@@ -72,7 +72,7 @@ SERVICE_ROLES = {
 def build(tenant: Tenant) -> web.Application:
     """The login host as an aiohttp application; it reads the tenant anew on every request."""
     host = _Login(tenant)
-    app = web.Application(middlewares=[host.frame])
+    app = web.Application(middlewares=[host.frame, federation.middleware(tenant)])
     app.router.add_get("/common/discovery/instance", host.instance)
     app.router.add_get("/{tenant}/v2.0/.well-known/openid-configuration", host.configuration)
     app.router.add_get("/{tenant}/.well-known/openid-configuration", host.configuration_v1)
@@ -329,6 +329,8 @@ class _Login:
             claims = jwt.decode(assertion, options={"verify_signature": False})
         except jwt.InvalidTokenError:
             raise EntraFault(50027) from None
+        if federation.has_vouched(request, client):
+            return
         if claims.get("iss") != client:
             raise EntraFault(700211, issuer=str(claims.get("iss")))
         key_id, certificate, thumbprint = _certificate(header, holders)
