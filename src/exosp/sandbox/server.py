@@ -19,7 +19,7 @@ from typing import Any
 
 from aiohttp import web
 
-from . import admin_api, entra, graph, initial, management, wsman
+from . import admin_api, entra, graph, initial, management, outofproc, wsman
 from .doors import imap, pop, smtp
 from .tenant import Options, Ports, Tenant
 from .tls import Authority
@@ -66,6 +66,7 @@ class Sandbox:
         self._folder = tempfile.TemporaryDirectory(prefix="exosp-sandbox-")
         self.ca_path.write_bytes(self._authority.ca_pem)
         self.cloud_path.write_text(json.dumps(self.cloud(), indent=2), encoding="utf-8")
+        self._servers.append(await outofproc.listen(tenant, Path(self._folder.name)))
 
     async def stop(self) -> None:
         for server in self._servers:
@@ -114,6 +115,12 @@ class Sandbox:
     def cloud_path(self) -> Path:
         assert self._folder is not None, "not started"
         return Path(self._folder.name, "cloud.json")
+
+    @property
+    def pwsh(self) -> Path:
+        """The stand-in for PowerShell's program; its folder can stand in PATH."""
+        assert self._folder is not None, "not started"
+        return Path(self._folder.name, "bin", "pwsh")
 
     def cloud(self) -> dict[str, str]:
         """The cloud file, schema exosp/cloud/1."""
