@@ -329,7 +329,7 @@ class _Login:
             claims = jwt.decode(assertion, options={"verify_signature": False})
         except jwt.InvalidTokenError:
             raise EntraFault(50027) from None
-        if federation.has_vouched(request, client):
+        if federation.has_vouched(client):
             return
         if claims.get("iss") != client:
             raise EntraFault(700211, issuer=str(claims.get("iss")))

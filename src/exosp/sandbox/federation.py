@@ -2,7 +2,7 @@
 
 The issuer's metadata and keys are fetched as Entra fetches them; issuer, subject and audience must be those of one
 federatedIdentityCredential of the application, to the letter. The check stands before the token endpoint; what it has
-found good is marked on the request.
+found good is noted for the request at hand.
 Sources: learn.microsoft.com/entra/workload-id/workload-identity-federation and -considerations (case-sensitive since 2024);
 texts of 700211 and 700213 azure-workload-identity#1200, of 7002138 Azure/login#515, of 50166 and 90061 the project's
 troubleshooting page; 700212's is inferred from its neighbours.
@@ -13,6 +13,7 @@ are not on loopback (refused as unreachable), how long Entra keeps an issuer's k
 import ssl
 import time
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,7 +27,7 @@ from .tenant import Tenant
 
 AUDIENCE = "api://AzureADTokenExchange"  # the recommended one; a credential may name another
 SKEW = 300  # seconds that clocks may differ
-_MARK = "exosp.federated"
+_vouched: ContextVar[str] = ContextVar("vouched", default="")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -40,16 +41,20 @@ def middleware(tenant: Tenant) -> Any:
             assertion, client = await _given(request)
             application = tenant.directory.application(client)
             known = application is not None and application.usable_at <= tenant.clock.now()
-            if assertion and known and await _is_foreign_and_good(assertion, client, application):
-                request[_MARK] = client
+            good = assertion and known and await _is_foreign_and_good(assertion, client, application)
+            kept = _vouched.set(client if good else "")
+            try:
+                return await handler(request)
+            finally:
+                _vouched.reset(kept)
         return await handler(request)
 
     return before
 
 
-def has_vouched(request: web.Request, client: str) -> bool:
-    """Whether another issuer's assertion for this application was found good."""
-    return request.get(_MARK) == client.lower()
+def has_vouched(client: str) -> bool:
+    """Whether the request at hand carries another issuer's assertion for this application that was found good."""
+    return client != "" and _vouched.get() == client.lower()
 
 
 async def _given(request: web.Request) -> tuple[str, str]:
@@ -93,7 +98,9 @@ async def _is_foreign_and_good(assertion: str, client: str, application: Entity 
 
 
 def _verify(assertion: str, header: dict[str, Any], keys: list[dict[str, Any]]) -> None:
-    off: Any = dict.fromkeys(("verify_aud", "verify_exp", "verify_nbf", "verify_iat", "verify_sub", "verify_jti"), False)
+    off: Any = dict.fromkeys(
+        ("verify_aud", "verify_exp", "verify_nbf", "verify_iat", "verify_sub", "verify_jti"), False
+    )
     for key in keys:
         if key.get("kid") != header.get("kid") or header.get("alg") != "RS256":
             continue

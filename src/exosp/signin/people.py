@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..clouds import Cloud
 from .wire import Wire
@@ -64,6 +65,8 @@ class Person:
             if (record := self._record(key)) is not None:
                 kept["authentication_record"] = record
         options = {**self.wire.options(), **kept, "tenant_id": self.tenant, "client_id": key}
+        if "authentication_record" in kept:
+            del options["authority"]  # it is the record's, which is held against the cloud's above
         if self.name == "device-code":
             return DeviceCodeCredential(prompt_callback=self._prompt, **options)
         return InteractiveBrowserCredential(**options)
@@ -97,9 +100,11 @@ class Person:
         from azure.identity import AuthenticationRecord
 
         try:
-            return AuthenticationRecord.deserialize(self._place(key).read_text(encoding="utf-8"))
+            found = AuthenticationRecord.deserialize(self._place(key).read_text(encoding="utf-8"))
         except (OSError, ValueError, KeyError):
             return None
+        host = urlsplit(self.cloud.login).netloc
+        return found if (found.authority, found.client_id) == (host, key) else None
 
 
 def cache() -> str:
