@@ -16,6 +16,7 @@ import base64
 import binascii
 import contextlib
 import shlex
+import shutil
 import sys
 import tempfile
 import uuid
@@ -44,35 +45,52 @@ class _Refused(Exception):
     """What makes the server write a line to standard error and end."""
 
 
-async def listen(tenant: Tenant, folder: Path) -> asyncio.Server:
-    """Listen for stand-ins, and lay the program ``pwsh`` in ``folder``/bin. The folder must be its owner's alone."""
-    path = folder / "pwsh.sock"
-    if len(str(path)) > 100:  # what an address of the kind can hold
-        path = Path(tempfile.mkdtemp(prefix="exosp-", dir="/tmp"), "pwsh.sock")
-    program = folder / "bin" / "pwsh"
-    program.parent.mkdir()
-    relay = Path(__file__).with_name("pwsh.py")
-    words = " ".join(shlex.quote(str(word)) for word in (sys.executable, "-I", relay, path))
-    program.write_text(f'#!/bin/sh\nexec {words} "$@"\n', encoding="utf-8")
-    program.chmod(0o700)
-    return await asyncio.start_unix_server(_serving(tenant), path, limit=MAX_LINE)
+class StandIns:
+    """The listener of a tenant's stand-ins, and the program ``pwsh`` that it lays in ``folder``/bin. The folder must be its
+    owner's alone. All stand-ins of a tenant share how many cmdlets run at once."""
 
+    def __init__(self, tenant: Tenant, folder: Path) -> None:
+        self._tenant = tenant
+        self._exchange: object = None
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._path = folder / "pwsh.sock"
+        self._elsewhere: Path | None = None
+        if len(str(self._path)) > 100:  # what an address of the kind can hold
+            self._elsewhere = Path(tempfile.mkdtemp(prefix="exosp-", dir="/tmp"))
+            self._path = self._elsewhere / "pwsh.sock"
+        program = folder / "bin" / "pwsh"
+        program.parent.mkdir()
+        relay = Path(__file__).with_name("pwsh.py")
+        words = " ".join(shlex.quote(str(word)) for word in (sys.executable, "-I", relay, self._path))
+        program.write_text(f'#!/bin/sh\nexec {words} "$@"\n', encoding="utf-8")
+        program.chmod(0o700)
 
-def _serving(tenant: Tenant) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
-    """The handler of one process's streams. All processes of a tenant share how many cmdlets run at once."""
-    held: list[tuple[object, Engine]] = []
+    async def listen(self) -> None:
+        self._server = await asyncio.start_unix_server(self._serve, self._path, limit=MAX_LINE)
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if not held or held[0][0] is not tenant.exchange:  # the tenant was reset
-            held[:] = [(tenant.exchange, Engine(tenant))]
-        server = _Server(tenant, held[0][1], writer)
+    def close(self) -> None:
+        """Stop listening, and hang up: every stand-in ends."""
+        if self._server is not None:
+            self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+        if self._elsewhere is not None:
+            shutil.rmtree(self._elsewhere, ignore_errors=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._exchange is not self._tenant.exchange:  # the tenant was reset
+            self._exchange, self._engine = self._tenant.exchange, Engine(self._tenant)
+        server = _Server(self._tenant, self._engine, writer)
+        self._writers.add(writer)
         try:
             await server.run(reader)
+        except asyncio.CancelledError:
+            pass  # the sandbox stops: no report from Python 3.11's stream callback
         finally:
+            self._writers.discard(writer)
             server.close()
             writer.close()
-
-    return serve
 
 
 class _Server:

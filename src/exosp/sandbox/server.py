@@ -44,6 +44,7 @@ class Sandbox:
         self._runners: list[web.AppRunner] = []
         self._servers: list[asyncio.Server] = []
         self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._stand_ins: outofproc.StandIns | None = None
 
     async def start(self) -> None:
         """Listen. Raises OSError where a fixed port is taken."""
@@ -66,7 +67,8 @@ class Sandbox:
         self._folder = tempfile.TemporaryDirectory(prefix="exosp-sandbox-")
         self.ca_path.write_bytes(self._authority.ca_pem)
         self.cloud_path.write_text(json.dumps(self.cloud(), indent=2), encoding="utf-8")
-        self._servers.append(await outofproc.listen(tenant, Path(self._folder.name)))
+        self._stand_ins = outofproc.StandIns(tenant, Path(self._folder.name))
+        await self._stand_ins.listen()
 
     async def stop(self) -> None:
         for server in self._servers:
@@ -75,6 +77,9 @@ class Sandbox:
             await runner.cleanup()
         if self._servers:
             await asyncio.sleep(2 * TLS_FAREWELL)  # a connection whose client says no goodbye ends by itself
+        if self._stand_ins is not None:
+            self._stand_ins.close()
+            await asyncio.sleep(0)  # for their connections to end
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
