@@ -4,6 +4,7 @@ all; it decides nothing."""
 import os
 import re
 import secrets
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,8 +15,9 @@ from types import TracebackType
 from .. import clouds, playbook, signin
 from ..clouds import Cloud
 from ..errors import Missing, UsageError
-from ..exchange import winrm
+from ..exchange import remotings
 from ..exchange.online import Online
+from ..exchange.sessions import Tenancy
 from ..graph import Graph
 from ..mail import PROBES, Reading
 from ..patience import Clock, Patience, WallClock
@@ -71,11 +73,15 @@ class Session:
         self.tokens = 0
         # Led to the tenant that the playbook names: a token from any other would write in the wrong tenant.
         self.admin = signin.admin(self.cloud, self.environment, sign_in, tenant=want.tenant, on_request=self._count)
-        self._connected = False
-        target = winrm.target(_remoting(want, self.environment), self.environment, ca=self.cloud.ca)
-        self._remoting = winrm.Winrm(target, self._connect, exchange_environment=self.cloud.exchange_environment)
+        self._signing = threading.Lock()
+        self._renewed = 0  # how often the token was renewed
+        self._took: dict[object, int] = {}  # the renewal at which each taker took it
+        address = _remoting(want, self.environment)
+        way = remotings.choose(address)
+        setting = remotings.Setting(self.cloud, self.environment, self._connect, self._sign_in, want.tenant)
+        self._remoting = way.opens(address, setting)
         self.graph = Graph(self.cloud, self.admin)
-        self.exchange = Online(self._remoting)
+        self.exchange = Online(self._remoting, way.pieces)
         self.patience = Patience(clock or WallClock(), deadline, screen.waiting)
         self.vault = EnvFile(want.app.credential.save_to, self._issue)
 
@@ -93,6 +99,7 @@ class Session:
         self._close()
 
     def _close(self) -> None:
+        self.exchange.close()
         self._remoting.close()
         self.graph.close()
         self.admin.close()
@@ -122,19 +129,32 @@ class Session:
                 )
         return found
 
-    def _connect(self) -> tuple[winrm.Token, str]:
+    def _connect(self) -> tuple["_Passing", Tenancy]:
+        """For a session of this thread's own. Raises CloudError, and UsageError for a tenant that no session takes."""
         if not self.want.tenant.lower().endswith((".onmicrosoft.com", ".onmicrosoft.us", ".partner.onmschina.cn")):
             raise UsageError(
                 f"Connect-ExchangeOnline needs the tenant's initial domain, and the playbook says {self.want.tenant}",
                 where=str(self.want.path),
                 hint="write tenant: <name>.onmicrosoft.com",
             )
-        if self._connected:
-            self.admin.renew()  # Exchange's clock ended the last connection, whatever ours says
-        self._connected = True
-        token = self.admin.exchange_token()
+        return self._take(threading.get_ident())
+
+    def _sign_in(self) -> tuple["_Passing", Tenancy]:
+        """For all requests of one remoting. Raises CloudError."""
+        return self._take(self)
+
+    def _take(self, taker: object) -> tuple["_Passing", Tenancy]:
+        """A token. Who comes again does so because Exchange's clock ended the last one, whatever ours says: it is renewed,
+        unless another taker had that done meanwhile."""
+        with self._signing:
+            if self._took.get(taker) == self._renewed:
+                self.admin.renew()
+                self._renewed += 1
+            self._took[taker] = self._renewed
+            token = self.admin.exchange_token()
         lifetime = (token.expires - token.obtained).total_seconds()  # both by the endpoint's clock
-        return _Passing(token.reveal(), int(time.time() + lifetime)), self.want.tenant
+        person = str(token.claims.get("upn", "")) if "scp" in token.claims else ""
+        return _Passing(token.reveal(), int(time.time() + lifetime)), Tenancy(self.want.tenant, user=person)
 
     def consent_link(self, seen: Snapshot) -> str:
         """Where somebody who may consent does so: the portal's page of the application's permissions."""
@@ -185,13 +205,17 @@ def _remoting(want: playbook.Playbook, environment: Mapping[str, str]) -> str:
     if environment.get("EXOSP_REMOTING"):
         return environment["EXOSP_REMOTING"]
     reach = want.exchange
-    if not reach.host:
-        raise UsageError(
-            "nothing says where Exchange's cmdlets run",
-            where=str(reach.place or want.path),
-            hint="set EXOSP_REMOTING=winrm://host:5986/wsman?auth=negotiate, or exchange: {host: …} in the playbook",
+    named = [name for name in ("host", "port", "path", "auth", "configuration") if getattr(reach, name)]
+    if reach.remoting in (None, "winrm") and reach.host:
+        query = "&".join(
+            f"{name}={value}" for name, value in (("auth", reach.auth), ("configuration", reach.configuration)) if value
         )
-    query = "&".join(
-        f"{name}={value}" for name, value in (("auth", reach.auth), ("configuration", reach.configuration)) if value
-    )
-    return f"winrm://{reach.host}:{reach.port or 5986}{reach.path or '/wsman'}" + (f"?{query}" if query else "")
+        return f"winrm://{reach.host}:{reach.port or 5986}{reach.path or '/wsman'}" + (f"?{query}" if query else "")
+    where = str(reach.place or want.path)
+    if reach.remoting is None or reach.remoting == "winrm":
+        raise remotings.nothing_set(environment, where)
+    if named:
+        raise UsageError(
+            f"{named[0]} goes with remoting: winrm, and the playbook says remoting: {reach.remoting}", where=where
+        )
+    return reach.remoting

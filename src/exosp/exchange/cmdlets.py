@@ -170,10 +170,12 @@ class Cmdlet:
 @dataclass(frozen=True)
 class Item:
     """One piece of pipeline input: the text that is sent, and every text by which a row may name the same thing,
-    lower case, read beforehand."""
+    lower case, read beforehand. ``anchor``: an address of the mailbox it is, where it is known to be one: a remoting that
+    chooses the server itself finds that mailbox's own by it."""
 
     send: str
     known_as: frozenset[str]
+    anchor: str = ""
 
 
 @dataclass(frozen=True)
