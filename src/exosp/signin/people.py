@@ -66,7 +66,7 @@ class Person:
                 kept["authentication_record"] = record
         options = {**self.wire.options(), **kept, "tenant_id": self.tenant, "client_id": key}
         if "authentication_record" in kept:
-            del options["authority"]  # it is the record's, which is held against the cloud's above
+            del options["authority"]  # the record's is the same
         if self.name == "device-code":
             return DeviceCodeCredential(prompt_callback=self._prompt, **options)
         return InteractiveBrowserCredential(**options)
@@ -104,7 +104,10 @@ class Person:
         except (OSError, ValueError, KeyError):
             return None
         host = urlsplit(self.cloud.login).netloc
-        return found if (found.authority, found.client_id) == (host, key) else None
+        if (found.authority, found.client_id) != (host, key):
+            return None
+        # The address is the cloud's, whatever the file says; azure-identity takes a host with a port for a scheme.
+        return AuthenticationRecord(found.tenant_id, key, self.cloud.login, found.home_account_id, found.username)
 
 
 def cache() -> str:
