@@ -103,6 +103,7 @@ CMDLETS: Mapping[str, Spec] = {
         over="Identity", join=_BY_ID, role=_RECIPIENTS,
     ),
     "Get-TransportConfig": Spec({}, role="View-Only Configuration"),
+    "Get-OrganizationConfig": Spec({}, role="View-Only Configuration"),
 }  # fmt: skip
 
 OURS = tuple(name for name, spec in CMDLETS.items() if spec.role)  # what a session must offer

@@ -38,7 +38,7 @@ from ..writes import (
     SetClientAccess,
     Trustee,
 )
-from .cmdlets import Answer, Cmdlet, Item, Remoting, Row, Rows
+from .cmdlets import OURS, Answer, Cmdlet, Item, Remoting, Row, Rows
 from .errors import SERVICE
 from .joining import present, several, shown, truth
 from .records import client_access, entry, mailbox_or_not, no_mailbox, permission, recipient_permission
@@ -54,6 +54,7 @@ class Online:
     remoting that has none; connecting is the remoting's own affair."""
 
     def __init__(self, remoting: Remoting, pieces: Pieces = ALONE) -> None:
+        self._remoting = remoting
         self._spread = Spread(remoting, pieces)
         self._trustees = Trustees()
         self.requests = 0
@@ -61,6 +62,26 @@ class Online:
     def close(self) -> None:
         """Let go of the threads. Before the remoting is closed."""
         self._spread.close()
+
+    # What the caller may do
+
+    def commands(self) -> tuple[frozenset[str], frozenset[str] | None]:
+        """The cmdlets that the caller's roles hold, and those that were asked about, None for all. A cmdlet that one may
+        not run does not exist: the module's own file of them where the remoting has it, else what a session shows.
+        Raises CloudError."""
+        listed = getattr(self._remoting, "cmdlets", None)
+        if listed is not None:
+            self.requests += 1
+            return frozenset(listed()), None
+        # With a wildcard, since an exact name that is not there is an error.
+        rows = self._rows(Cmdlet("Get-Command", {"Name": tuple(f"{name}*" for name in OURS)}))
+        held = {shown(row, "Name").lower() for row in rows}
+        return frozenset(name for name in OURS if name.lower() in held), frozenset(OURS)
+
+    def is_dehydrated(self) -> bool:
+        """Whether the organization refuses new roles and scopes. Raises CloudError."""
+        rows = self._rows(Cmdlet("Get-OrganizationConfig"))
+        return any(truth(row, "IsDehydrated") for row in rows)
 
     # Reads
 

@@ -72,6 +72,7 @@ class Directory:
         self.deleted_service_principals: dict[str, Entity] = {}
         self.app_role_assignments: dict[str, Entity] = {}
         self.directory_roles: dict[str, set[str]] = {}
+        self.eligible_roles: dict[str, set[str]] = {}  # to be activated in PIM
 
     def application(self, app_id: str) -> Entity | None:
         """The application by appId, replicated or not."""
