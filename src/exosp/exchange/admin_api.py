@@ -21,7 +21,7 @@ from urllib.request import getproxies, proxy_bypass
 from uuid import uuid4
 
 from ..clouds import Cloud
-from ..errors import CloudError, Unreachable
+from ..errors import CloudError, Unreachable, UsageError
 from ..tenant import Failed, Unknown
 from ..transport import is_loopback, no_answer, trusted
 from .cmdlets import Answer, Cmdlet, Item
@@ -251,8 +251,9 @@ class AdminApi:
             "client-request-id": str(uuid4()),
         }
         content = None if body is None else json.dumps(body).encode()
+        client = self._open()
         try:
-            with self._open().stream(method, url, headers={**own, **headers}, content=content) as answer:
+            with client.stream(method, url, headers={**own, **headers}, content=content) as answer:
                 text = _inflated(_read(answer), answer.headers)
                 # No error may show the token, should a server repeat what it was sent.
                 text = text.replace(signed.token.token.encode() or b"\0\0", b"...")
@@ -272,7 +273,13 @@ class AdminApi:
 
         with self._lock:
             if self._client is None:
-                context = ssl.create_default_context(cafile=trusted(self._cloud))
+                authorities = trusted(self._cloud)
+                try:
+                    context = ssl.create_default_context(cafile=authorities)
+                except OSError as fault:  # ssl's errors are some
+                    raise UsageError(
+                        f"the certificates to trust cannot be read: {fault}", where=str(authorities)
+                    ) from None
                 direct = is_loopback(self._base) or bool(proxy_bypass(self._host))
                 proxy = None if direct else getproxies().get("https")
                 limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)

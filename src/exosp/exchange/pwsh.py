@@ -39,6 +39,7 @@ _FRAGMENT = 32768
 _ZERO = uuid.UUID(int=0)
 _LONGEST = 4 * 1024 * 1024  # characters of a packet: a fragment is 32 KB
 _FAREWELL = 5.0  # seconds for the process to close its session, and then to end
+_CURT = 1.0  # for one that does not work as it should
 
 
 class Pwsh(Sessions):
@@ -85,7 +86,7 @@ class _Channel:
             self._whole = True
         except BaseException as fault:
             self._closed = True
-            self._process.end()
+            self._process.end(_CURT)
             if isinstance(fault, Exception):
                 raise self._failure(fault, "open a session", sent=False) from None
             raise
@@ -236,7 +237,7 @@ class _Channel:
         if self._whole and self._process.runs:
             with contextlib.suppress(Exception):
                 self._tell("Close", _ZERO, time.monotonic() + _FAREWELL)
-        self._process.end()
+        self._process.end(_FAREWELL if self._whole else _CURT)
 
 
 class _Process:
@@ -301,14 +302,14 @@ class _Process:
         code = self._child.returncode
         return "" if code is None else f" (killed by signal {-code})" if code < 0 else f" (exit code {code})"
 
-    def end(self) -> None:
-        """The end of its input ends it; one that stays is killed. Its streams are closed and its status is taken."""
+    def end(self, patience: float) -> None:
+        """The end of its input ends it; one that stays longer than so many seconds is killed. Its streams are closed and its status is taken."""
         child = self._child
         with contextlib.suppress(OSError):
             if child.stdin is not None:
                 child.stdin.close()
         try:
-            child.wait(_FAREWELL)
+            child.wait(patience)
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()

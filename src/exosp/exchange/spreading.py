@@ -47,6 +47,7 @@ class Spread:
         self._remoting = remoting
         self._pieces = pieces
         self._bears = float(pieces.flights)  # threads that may send, as the service has shown
+        self._halved = 0  # how often that was halved: what was under way then says nothing new
         self._ready = threading.Condition()
         self._load: _Load | None = None
         self._helpers: list[threading.Thread] = []
@@ -126,6 +127,7 @@ class Spread:
             piece = load.pieces.popleft()
             load.under_way += 1
             load.sent += 1
+            began = self._halved
         part = [load.items[index] for index in piece]
         answers: list[Answer] = []
         fault: BaseException | None = None
@@ -142,19 +144,21 @@ class Spread:
             else:
                 for index, answer in zip(piece, answers, strict=True):
                     load.answers[index] = answer
-                self._learn(load, answers)
+                self._learn(load, answers, began)
             self._ready.notify_all()
         if fault is not None and number == 0:
             raise fault
         return True
 
-    def _learn(self, load: "_Load", answers: Sequence[Answer]) -> None:
+    def _learn(self, load: "_Load", answers: Sequence[Answer], began: int) -> None:
         """Throttled: half as many threads from now on; told to come back later: nothing more of this load is sent."""
         throttled = [a.error for a in answers if isinstance(a, Failed) and isinstance(a.error, Throttled)]
         if not throttled:
             self._bears = min(float(self._pieces.flights), self._bears + 1 / self._bears)
             return
-        self._bears = max(1.0, self._bears / 2)
+        if began == self._halved:
+            self._bears = max(1.0, self._bears / 2)
+            self._halved += 1
         later = next((error for error in throttled if error.after is not None), None)
         while later is not None and load.pieces:
             for index in load.pieces.popleft():
