@@ -32,17 +32,18 @@ WRAPPERS: Mapping[str, Mapping[str, str]] = {
     "Get-ServicePrincipal": {"Identity": _GUID},
     "New-ServicePrincipal": {"AppId": _GUID, "ObjectId": _GUID, "DisplayName": r".{1,256}"},
     "Remove-ServicePrincipal": {"Identity": _GUID, "Confirm": ANY},
-    "Get-Mailbox": {"Identity": _ADDRESS, "ResultSize": r"\d{1,7}|Unlimited", "SoftDeletedMailbox": ANY, "GroupMailbox": ANY},
-    "Get-Recipient": {"Identity": _ADDRESS, "ResultSize": r"\d{1,7}|Unlimited"},
-    "Get-MailboxPermission": {"Identity": _ADDRESS, "ResultSize": r"\d{1,7}|Unlimited", "User": _ADDRESS},
+    "Get-Mailbox": {"Identity": _ADDRESS, "ResultSize": ANY, "SoftDeletedMailbox": ANY, "GroupMailbox": ANY},
+    "Get-Recipient": {"Identity": _ADDRESS, "ResultSize": ANY},
+    "Get-MailboxPermission": {"Identity": _ADDRESS, "ResultSize": ANY, "User": _ADDRESS},
     "Add-MailboxPermission": {"Identity": _ADDRESS, "User": _ADDRESS, "AccessRights": "FullAccess|ReadPermission", "AutoMapping": ANY},
     "Remove-MailboxPermission": {"Identity": _ADDRESS, "User": _ADDRESS, "AccessRights": r"\w+", "Confirm": ANY},
-    "Get-RecipientPermission": {"Identity": _ADDRESS, "ResultSize": r"\d{1,7}|Unlimited", "Trustee": _ADDRESS},
+    "Get-RecipientPermission": {"Identity": _ADDRESS, "ResultSize": ANY, "Trustee": _ADDRESS},
     "Add-RecipientPermission": {"Identity": _ADDRESS, "Trustee": _ADDRESS, "AccessRights": "SendAs", "Confirm": ANY},
     "Remove-RecipientPermission": {"Identity": _ADDRESS, "Trustee": _ADDRESS, "AccessRights": "SendAs", "Confirm": ANY},
-    "Get-CASMailbox": {"Identity": _ADDRESS, "ResultSize": r"\d{1,7}|Unlimited"},
+    "Get-CASMailbox": {"Identity": _ADDRESS, "ResultSize": ANY},
     "Set-CASMailbox": {"Identity": _ADDRESS, "ImapEnabled": ANY, "PopEnabled": ANY, "SmtpClientAuthenticationDisabled": ANY},
     "Get-TransportConfig": {},
+    "Get-OrganizationConfig": {},
 }  # fmt: skip
 # RestrictedRemoteServer's commands that this sandbox knows.
 _RESTRICTED = frozenset({"Get-Command", "Out-Default", "Select-Object"})
