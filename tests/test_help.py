@@ -25,13 +25,14 @@ Options:
   -h, --help            Show this message and exit.
 
 Commands:
-  demo     The main job, from nothing to proof, on an emulated tenant.
-  plan     Show what apply would change. Writes nothing.
-  apply    Make the tenant as the playbook says.
-  verify   Prove it with real logins. Writes nothing.
-  undo     Put back what a run changed.
-  destroy  Remove all that exosp made, nothing else.
-  sandbox  An emulated tenant for other programs.
+  demo       The main job, from nothing to proof, on an emulated tenant.
+  preflight  Say what you may do, and what is missing.
+  plan       Show what apply would change. Writes nothing.
+  apply      Make the tenant as the playbook says.
+  verify     Prove it with real logins. Writes nothing.
+  undo       Put back what a run changed.
+  destroy    Remove all that exosp made, nothing else.
+  sandbox    An emulated tenant for other programs.
 """
 
 

@@ -131,7 +131,7 @@ def _finding(need: Need, rights: Rights) -> Finding:
     brings = sorted(set(_BRINGS[need.service]) & (rights.eligible or frozenset()) - rights.active)
     if brings:
         return Finding(need, "eligible", f"{brings[0]} is eligible and not active: activate it in PIM")
-    return Finding(need, "missing")
+    return Finding(need, "missing", rights.unread.get(key, ""))
 
 
 def _held(need: Need, rights: Rights) -> tuple[frozenset[str] | None, str]:
@@ -229,9 +229,8 @@ def _exchange_grants(cmdlets: Sequence[str], rights: Rights, want: Playbook | No
         f"a role group of Exchange with {', '.join(cmdlets)} alone"
         + (", and write access to the playbook's mailboxes alone" if scope else ""),
         role_group(cmdlets, who, scope),
-        "a management scope limits what is written, not what is read"
-        if scope
-        else "with a playbook it can be limited to that one's mailboxes",
+        ("a management scope limits what is written, not what is read; " if scope else "")
+        + "Get-ManagementRole -Cmdlet NAME shows which role of yours holds a cmdlet",
     )
     roles = {needs.CMDLET_ROLE.get(name, "") for name in cmdlets}
     wider = (

@@ -8,7 +8,7 @@ from typing import Any, NoReturn, cast
 
 import typer
 
-from . import apply, demo, destroy, plan, sandbox, undo, verify
+from . import apply, demo, destroy, plan, preflight, sandbox, undo, verify
 from .options import Format
 from .screen import Screen, Stopped
 
@@ -39,6 +39,7 @@ def _root(
 
 # The second line is what the list of commands says: one line each in 80 columns.
 app.command("demo", short_help="The main job, from nothing to proof, on an emulated tenant.")(demo.demo)
+app.command("preflight", short_help="Say what you may do, and what is missing.")(preflight.preflight)
 app.command("plan", short_help="Show what apply would change. Writes nothing.")(plan.plan)
 app.command("apply", short_help="Make the tenant as the playbook says.")(apply.apply)
 app.command("verify", short_help="Prove it with real logins. Writes nothing.")(verify.verify)
@@ -88,4 +89,4 @@ def _outside() -> Screen:
     return Screen(Format.json if as_json else Format.text, command=command, verbose=verbose)
 
 
-_COMMANDS = ("demo", "plan", "apply", "verify", "undo", "destroy", "sandbox")
+_COMMANDS = ("demo", "preflight", "plan", "apply", "verify", "undo", "destroy", "sandbox")

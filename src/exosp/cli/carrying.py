@@ -93,7 +93,9 @@ def carry_out(job: Job, given: Options) -> NoReturn:
             from ..journal import opened
             from ..plan import Limits, guard
             from ..report import document, text
+            from ..report.preflight import line
             from ..steps.application import foreign
+            from .allowed import looked_up, must_be_allowed
             from .asking import confirm, must_be_able_to_ask, must_keep_a_journal
             from .telling import changes
             from .wiring import Session, new_run, read
@@ -126,14 +128,19 @@ def carry_out(job: Job, given: Options) -> NoReturn:
             job.approve(found)
             must_keep_a_journal(found, given.journal, no_input=given.no_input)
             limits = Limits(given.allow_removals, given.allow_foreign)
+            screen.working("reading what you may do")
+            allowed = None if found.empty else looked_up(session, want, found)
         for earlier in kept.history.unfinished:
             screen.tell(f"Run {earlier.id} did not end. {job.earlier}\n")
         if job.unremembered and seen.application is not None and not kept.history.runs:
             screen.tell(text.wrapped(job.unremembered, screen.width) + "\n")
+        if allowed is not None:
+            screen.tell(line(allowed, session.cloud.name, emulated=session.cloud.emulated) + "\n")
         shown = text.plan(found, screen.width, text.wrapped(job.nothing(seen), screen.width))
         screen.tell(shown)
         guard(found, seen, limits, foreign=foreign(want, seen))
-        if not found.empty:
+        if allowed is not None:
+            must_be_allowed(allowed, str(given.playbook), job.command)
             confirm(f"\n{job.question(found, want.tenant)}", yes=given.yes)
             screen.tell("")
         for before, stands, lost, unknown in kept.settle(seen):

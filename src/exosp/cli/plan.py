@@ -55,6 +55,8 @@ def plan(
             from ..converge import Memory, look
             from ..journal import folder, history
             from ..report import document, text
+            from ..report.preflight import line
+            from .allowed import looked_up
             from .wiring import Session, read
 
             want = read(playbook, allow_outside=allow_outside)
@@ -65,6 +67,8 @@ def plan(
                 screen.working("reading the tenant")
                 left = history(folder(journals(journal), session.tenant.tenant_id, want.app.unique_name))
                 seen, found = look(want, session.tenant, session.patience, Memory(left))
+                screen.working("reading what you may do")
+                allowed = looked_up(session, want, found)
         if out is not None:
             from ..plan import saved
             from . import plans
@@ -73,5 +77,6 @@ def plan(
         if screen.json:
             screen.document(document.plan(found, seen))
         else:
+            screen.tell(line(allowed, session.cloud.name, emulated=session.cloud.emulated) + "\n")
             screen.say(text.plan(found, screen.width))
         raise typer.Exit(1 if found.refused else 0 if found.empty else 3)
