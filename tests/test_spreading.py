@@ -152,36 +152,43 @@ def test_nothing_more_is_sent_before_the_time_that_was_asked_for(spread: Callabl
     assert {answer.error for answer in answers if isinstance(answer, Failed)} == {later}
 
 
-def test_what_a_remoting_raises_is_raised_once_and_stops_the_rest(spread: Callable[..., Spread]) -> None:
-    """Wrong usage in any thread reaches the caller; pieces not begun are not sent."""
+def test_what_a_remoting_raises_is_raised_and_stops_the_rest(spread: Callable[..., Spread]) -> None:
+    """Wrong usage in a helper's thread reaches the caller; pieces that were not begun are not sent."""
+    mine = threading.get_ident()
 
     def answer(call: int, item: Item) -> Answer:
-        if call == 2:
+        if threading.get_ident() != mine:
             raise UsageError("no such tenant")
         return Rows(())
 
     remoting = Noting(answer)
-    held = spread(remoting)
+    remoting.gate, remoting.gated = threading.Barrier(2), 2
+    held = spread(remoting, Pieces(most=10, least=1, flights=2))
     with pytest.raises(UsageError):
-        held.run(CAS, items(1000))
-    assert len(remoting.calls) < 50
+        held.run(CAS, items(100_000))
+    assert len(remoting.calls) < 10_000
+    remoting._answer = lambda call, item: Rows(())
     assert len(held.run(CAS, items(50))) == 50
 
 
 def test_an_interrupt_stops_what_was_not_begun(spread: Callable[..., Spread]) -> None:
     """Ctrl-C in the caller's own thread ends its wait at once, and helpers take nothing more."""
-    mine = threading.get_ident()
+    mine, raised = threading.get_ident(), threading.Event()
 
     def answer(call: int, item: Item) -> Answer:
         if threading.get_ident() == mine:
             raise KeyboardInterrupt
+        raised.wait(10)
         return Rows(())
 
     remoting = Noting(answer)
     remoting.gate, remoting.gated = threading.Barrier(FLIGHTS), FLIGHTS
+    held = spread(remoting)
     with pytest.raises(KeyboardInterrupt):
-        spread(remoting).run(CAS, items(1000))
-    assert len(remoting.calls) < 50
+        held.run(CAS, items(1000))
+    raised.set()
+    held.close()
+    assert len(remoting.calls) == FLIGHTS
 
 
 def test_what_is_unclear_is_asked_again_alone(spread: Callable[..., Spread]) -> None:
