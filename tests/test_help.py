@@ -32,6 +32,7 @@ Commands:
   verify     Prove it with real logins. Writes nothing.
   undo       Put back what a run changed.
   destroy    Remove all that exosp made, nothing else.
+  template   Print a file to start from.
   sandbox    An emulated tenant for other programs.
 """
 

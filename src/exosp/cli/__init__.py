@@ -8,7 +8,7 @@ from typing import Any, NoReturn, cast
 
 import typer
 
-from . import apply, demo, destroy, plan, preflight, sandbox, undo, verify
+from . import apply, demo, destroy, plan, preflight, sandbox, template, undo, verify
 from .options import Format
 from .screen import Screen, Stopped
 
@@ -45,6 +45,7 @@ app.command("apply", short_help="Make the tenant as the playbook says.")(apply.a
 app.command("verify", short_help="Prove it with real logins. Writes nothing.")(verify.verify)
 app.command("undo", short_help="Put back what a run changed.")(undo.undo)
 app.command("destroy", short_help="Remove all that exosp made, nothing else.")(destroy.destroy)
+app.command("template", short_help="Print a file to start from.")(template.template)
 app.add_typer(sandbox.app, name="sandbox", short_help="An emulated tenant for other programs.")
 
 

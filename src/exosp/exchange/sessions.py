@@ -314,7 +314,7 @@ _CAUSES: tuple[tuple[str, str], ...] = (
     (r"certificate.{0,80}(not found|could not be found|cannot be found|couldn't be found)",
      "no certificate of that thumbprint in the host's LocalMachine\\My store: Get-ChildItem Cert:\\LocalMachine\\My lists them"),
     (r"no-language mode|syntax is not supported by this runspace",
-     "the endpoint runs no scripts, and the module needs some: give it wrapper functions (exosp template jea)"),
+     "the endpoint runs no scripts, and the module needs some: give it wrapper functions (exosp template host)"),
     (r"could not load file or assembly",
      "two modules in one session want different assemblies: load ExchangeOnlineManagement alone in this session"),
     (r"Update-ModuleManifest",

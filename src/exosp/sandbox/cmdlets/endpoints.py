@@ -7,6 +7,7 @@
   there: not the module, not Connect-ExchangeOnline.
 - Exosp.Ready: the same wrappers, in a session that the host has connected itself with a certificate of its own.
 
+They are what exosp's template for a host makes (``exosp template host``; a test holds the two together).
 Sources: about_Session_Configuration_Files and the JEA articles (RestrictedRemoteServer, VisibleFunctions, ValidateSet);
 FACTS §7 for why wrappers: the module's proxies are made while connecting and cannot be exposed raw.
 It does not imitate: the language inside a wrapper's module, role definitions by group, virtual accounts, transcripts.
@@ -22,7 +23,9 @@ from .connection import CONNECT, connect, of_version
 from .outcome import BINDING, Failure
 from .session import PLAIN, Call, Cmdlet, Endpoint
 
-_ADDRESS = r"[\w.%+'=@{}$&! -]{1,320}"  # an address, a GUID or a name; no wildcard
+_ADDRESS = r'[^*;|<>"`]{1,320}'  # an address, a GUID or a name; no wildcard
+_NAME = r'[^*;|<>"`]{1,64}'
+_SMTP = "Application SMTP.SendAsApp"
 _GUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _DOMAIN = r"[A-Za-z0-9-]+\.(onmicrosoft\.com|onmicrosoft\.us|partner\.onmschina\.cn)"
 ANY = r".*"
@@ -44,6 +47,16 @@ WRAPPERS: Mapping[str, Mapping[str, str]] = {
     "Set-CASMailbox": {"Identity": _ADDRESS, "ImapEnabled": ANY, "PopEnabled": ANY, "SmtpClientAuthenticationDisabled": ANY},
     "Get-TransportConfig": {},
     "Get-OrganizationConfig": {},
+    "Get-ManagementScope": {"Identity": _NAME},
+    "New-ManagementScope": {"Name": _NAME, "RecipientRestrictionFilter": r".{1,4096}"},
+    "Remove-ManagementScope": {"Identity": _NAME, "Confirm": ANY},
+    "Get-ManagementRoleAssignment": {"Identity": _ADDRESS, "RoleAssignee": _ADDRESS, "Role": _SMTP},
+    "New-ManagementRoleAssignment": {
+        "Name": _NAME, "Role": _SMTP, "App": _GUID, "CustomResourceScope": _NAME,
+        "RecipientAdministrativeUnitScope": _ADDRESS, "RecipientGroupScope": _ADDRESS,
+    },
+    "Remove-ManagementRoleAssignment": {"Identity": _ADDRESS, "Confirm": ANY},
+    "Test-ServicePrincipalAuthorization": {"Identity": _GUID, "Resource": _ADDRESS},
 }  # fmt: skip
 # RestrictedRemoteServer's commands that this sandbox knows.
 _RESTRICTED = frozenset({"Get-Command", "Out-Default", "Select-Object"})

@@ -203,6 +203,8 @@ class Engine:
         held = runspace.connection(canonical)
         if held is None:
             raise command_not_found(name)
+        if canonical not in TABLE:
+            raise not_emulated(f"the cmdlet {canonical}")
         return _Entry(endpoints.wrapper(canonical), TABLE[canonical], held)
 
     def _visible(self, runspace: Runspace) -> set[str]:
