@@ -222,6 +222,16 @@ def test_a_next_page_elsewhere_is_not_asked_for(desk: Desk, link: str) -> None:
     assert len(desk.server.seen) == (2 if link == here else 1)
 
 
+def test_no_token_goes_to_another_port_of_the_host(desk: Desk, authority: Authority) -> None:
+    """A server beside the cloud's, trusted too, is not asked for a next page."""
+    other = Server(authority.issue())
+    other.replies = [Reply(body=rows({"A": 2}))]
+    desk.server.replies = [Reply(body=rows({"A": 1}) | {"@odata.nextLink": f"{other.address}/x"})]
+    assert isinstance(desk.error(), Unreachable)
+    other.close()
+    assert other.seen == []
+
+
 def test_a_warning_without_rows(desk: Desk) -> None:
     """value is null, and the warning is the item's."""
     warning = "The appropriate access control entry is already present on the object"
@@ -231,10 +241,10 @@ def test_a_warning_without_rows(desk: Desk) -> None:
 
 def test_an_item_has_its_own_error_and_no_other(desk: Desk) -> None:
     """An error within a $batch concerns its item; a response that is missing, or comes twice, leaves its item unknown."""
-    good = {"status": 200, "headers": {}, "body": rows({"Identity": "box-0"})}
+    good, twice = ({"status": 200, "headers": {}, "body": rows({"Identity": f"box-{n}"})} for n in (0, 4))
     desk.server.replies = [
         Reply(body={"responses": [
-            {"id": "4", **good}, {"id": "4", **good}, {"id": "1", "status": 404, "body": told(NOT_FOUND)}, {"id": "0", **good},
+            {"id": "4", **twice}, {"id": "4", **twice}, {"id": "1", "status": 404, "body": told(NOT_FOUND)}, {"id": "0", **good},
             {"id": "3", "status": 429, "headers": {"Retry-After": "7"}, "body": {"error": {"code": "x", "message": "slow"}}},
         ]})
     ]  # fmt: skip

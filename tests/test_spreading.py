@@ -1,6 +1,7 @@
 """How many requests are under way at once, without a network: remotings of ten lines that note what they were given."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -187,6 +188,8 @@ def test_an_interrupt_stops_what_was_not_begun(spread: Callable[..., Spread]) ->
     with pytest.raises(KeyboardInterrupt):
         held.run(CAS, items(1000))
     raised.set()
+    while remoting._now:
+        time.sleep(0.01)
     held.close()
     assert len(remoting.calls) == FLIGHTS
 

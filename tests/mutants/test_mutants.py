@@ -18,11 +18,12 @@ from chain import CLIENT, KINDER
 from mutant import Mutant
 from rails import RAILS
 from records import RECORDS
+from remotings import REMOTINGS
 from retries import RETRIES
 
 pytestmark = [pytest.mark.mutants, pytest.mark.timeout(300)]
 
-MUTANTS = (*CLIENT, *RETRIES, *RAILS, *RECORDS, *KINDER)
+MUTANTS = (*CLIENT, *RETRIES, *RAILS, *RECORDS, *REMOTINGS, *KINDER)
 FILES = sorted({mutant.test.partition("::")[0] for mutant in MUTANTS})
 
 

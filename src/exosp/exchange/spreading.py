@@ -70,11 +70,7 @@ class Spread:
                 pass
             with self._ready:
                 self._ready.wait_for(lambda: load.under_way == 0)
-        except BaseException:
-            with self._ready:
-                load.pieces.clear()
-            raise
-        finally:
+        finally:  # also an interrupt: helpers take nothing more
             with self._ready:
                 self._load = None
         self.requests += load.sent
