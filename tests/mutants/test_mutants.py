@@ -16,14 +16,16 @@ import pytest
 from broken import ROOT
 from chain import CLIENT, KINDER
 from mutant import Mutant
+from powershell import POWERSHELL
 from rails import RAILS
 from records import RECORDS
 from remotings import REMOTINGS
 from retries import RETRIES
+from signing import SIGNING
 
 pytestmark = [pytest.mark.mutants, pytest.mark.timeout(300)]
 
-MUTANTS = (*CLIENT, *RETRIES, *RAILS, *RECORDS, *REMOTINGS, *KINDER)
+MUTANTS = (*CLIENT, *SIGNING, *RETRIES, *RAILS, *RECORDS, *REMOTINGS, *POWERSHELL, *KINDER)
 FILES = sorted({mutant.test.partition("::")[0] for mutant in MUTANTS})
 
 

@@ -122,6 +122,7 @@ def test_what_is_no_packet_ends_the_process(program, line):
     """PowerShell's server ends with 4000 and a line on standard error; so does the stand-in, whatever the nonsense."""
     with Process(program) as process:
         process.say(line)
+        process.child.wait(5)  # at once, though its input goes on
         code, words = process.end()
         assert code == 4000 & 0xFF
         assert words.strip()
