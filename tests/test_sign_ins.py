@@ -371,6 +371,7 @@ def test_by_azure_cli(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ("sys.exit(\"ERROR: AADSTS90002: Tenant 'fabrikam' not found.\")", "AADSTS90002", "tenant"),
         ("print('{}')", "no token", "az upgrade"),
     ],
+    ids=["not-logged-in", "second-factor", "blocked", "wrong-tenant", "no-token"],
 )  # fmt: skip
 def test_what_azure_cli_says_is_understood(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, what: str, hint: str
