@@ -5,6 +5,7 @@ import json
 import stat
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -117,6 +118,24 @@ def test_a_client_of_one_s_own_serves_both_and_asks_once(cloud: Cloud, server: S
     assert forms[1]["grant_type"] == ["refresh_token"]
     assert {form["client_id"][0] for form in forms} == {OWN}
     admin.close()
+
+
+@pytest.mark.parametrize(
+    ("claims", "name", "partner"),
+    [
+        ({"roles": ["Exchange.ManageAsApp"], "upn": "x@y"}, "", False),
+        ({"scp": "Exchange.Manage", "upn": "ann@contoso.com", "tid": TENANT}, "ann@contoso.com", False),
+        ({"scp": "Exchange.Manage", "preferred_username": "ann@contoso.com", "tid": TENANT,
+          "idp": f"https://sts.windows.net/{TENANT}/"}, "ann@contoso.com", False),
+        ({"scp": "Exchange.Manage", "unique_name": "joe@partner.com", "tid": TENANT,
+          "idp": f"https://sts.windows.net/{OWN}/"}, "joe@partner.com", True),
+    ],
+    ids=["application", "person", "version-2", "partner"],
+)  # fmt: skip
+def test_a_token_says_who_it_is_for_connecting(claims: dict[str, object], name: str, partner: bool):
+    """Nobody for an application; a person by name; a partner's person apart, by the tenant that signed them in."""
+    token = signin.Token("t", claims, datetime.now(UTC), datetime.now(UTC))
+    assert (token.user_principal_name, token.of_partner) == (name, partner)
 
 
 @pytest.mark.parametrize(("code", "hint"), [(65001, "delegated Exchange.Manage"), (65002, "--bootstrap")])

@@ -153,8 +153,8 @@ class Session:
             self._took[taker] = self._renewed
             token = self.admin.exchange_token()
         lifetime = (token.expires - token.obtained).total_seconds()  # both by the endpoint's clock
-        person = str(token.claims.get("upn", "")) if "scp" in token.claims else ""
-        return _Passing(token.reveal(), int(time.time() + lifetime)), Tenancy(self.want.tenant, user=person)
+        tenancy = Tenancy(self.want.tenant, user=token.user_principal_name, delegated=token.of_partner)
+        return _Passing(token.reveal(), int(time.time() + lifetime)), tenancy
 
     def consent_link(self, seen: Snapshot) -> str:
         """Where somebody who may consent does so: the portal's page of the application's permissions."""

@@ -26,6 +26,7 @@ from .wire import Wire as _Wire
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, TokenCredential
 
+_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _TENANT = re.compile(r"[A-Za-z0-9.-]+")
 
 # Delegated permissions that let a person's token run Exchange's cmdlets: of a client of one's own, and of the
@@ -74,6 +75,13 @@ class Token:
             return ""
         names = (self.claims.get(name) for name in ("upn", "preferred_username", "unique_name"))
         return next((name for name in names if isinstance(name, str) and name), "")
+
+    @property
+    def of_partner(self) -> bool:
+        """A person whose home is another tenant than the token's: ``idp`` names who signed them in, and stands only where
+        that is not the issuer (same page). Connect-ExchangeOnline then needs -DelegatedOrganization."""
+        home = _GUID.search(str(self.claims.get("idp", "")))
+        return self.of_person and home is not None and home[0].lower() != str(self.claims.get("tid", "")).lower()
 
 
 def app_token(
