@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from console import Console
 from desk import Desk
 from exosp.converge import look
 from exosp.errors import CloudError, Forbidden, Missing, Unreachable, UsageError
@@ -416,6 +417,14 @@ def test_the_chain(local):
     assert len(verdict.proofs) > 2
     assert local.look()[1].changes == ()
     assert local.requests()["remoting"]["New-ServicePrincipal"] == 1
+
+
+def test_sandbox_run_gives_its_command_the_stand_in(tmp_path):
+    """In what ``exosp sandbox run`` runs, pwsh is the emulated one: EXOSP_REMOTING=pwsh needs nothing else."""
+    ran = Console(tmp_path).run("sandbox", "run", "--faults", "none", "--", "sh", "-c", "pwsh; command -v pwsh")
+    assert ran.code == 0
+    assert "exosp-sandbox-" in ran.out
+    assert "emulated" in ran.err
 
 
 @pytest.mark.slow
