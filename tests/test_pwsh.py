@@ -419,6 +419,21 @@ def test_the_chain(local):
     assert local.requests()["remoting"]["New-ServicePrincipal"] == 1
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_its_bad_days(local, seed):
+    """Processes that end before a pipeline and after it, on a tenant as unkind as ever: the chain converges all the same,
+    and nothing is registered or granted twice."""
+    local.running.reset(faults="default,pwsh-ends-before=2,pwsh-ends-after=3", seed=seed)
+    try:
+        assert not local.apply().failed
+        assert local.look()[1].changes == ()
+        fired = local.running.sandbox.tenant.faults.fired
+        assert fired["pwsh-ends-before"] + fired["pwsh-ends-after"] > 0
+        assert len(local.state()["exchange"]["servicePrincipals"]) == 1
+    finally:
+        local.running.reset(faults="none")
+
+
 def test_sandbox_run_gives_its_command_the_stand_in(tmp_path):
     """In what ``exosp sandbox run`` runs, pwsh is the emulated one: EXOSP_REMOTING=pwsh needs nothing else."""
     ran = Console(tmp_path).run("sandbox", "run", "--faults", "none", "--", "sh", "-c", "pwsh; command -v pwsh")

@@ -43,6 +43,8 @@ HELD: dict[str, str] = {
     "remoting-truncated": "test_unkind_remoting.test_the_output_ends_in_its_middle",
     "remoting-html": "test_unkind_remoting.test_html_instead_of_soap",
     "shell-vanished": "test_unkind_remoting.test_a_shell_vanishes",
+    "pwsh-ends-before": "test_pwsh_standin.test_a_process_ends_in_the_middle",
+    "pwsh-ends-after": "test_pwsh_standin.test_a_process_ends_in_the_middle",
     "admin-api-throttle": "test_admin_api.test_refused_for_the_moment",
     "admin-api-throttle-bare": "test_admin_api.test_refused_for_the_moment",
     "admin-api-item-throttle": "test_admin_api.test_one_item_of_a_batch_fares_worse",

@@ -170,3 +170,32 @@ def test_a_sandbox_that_has_ended_ends_the_program():
         code, _ = process.end()
         assert code != 0
     assert "pwsh.py" in program
+
+
+@pytest.mark.parametrize("name", ["pwsh-ends-before", "pwsh-ends-after"])
+def test_a_process_ends_in_the_middle(running, name):
+    """The process is gone where a pipeline was to be taken, or where its output was to come; another one serves. Only
+    after pwsh-ends-after has the pipeline run."""
+    running.reset(faults=f"none,{name}=1", seed=1)
+    tenant = running.sandbox.tenant
+    try:
+        ended = 0
+        for _ in range(60):
+            with Process(running.sandbox.pwsh) as process:
+                try:
+                    with opened(process) as pool:
+                        for _ in range(12):
+                            run(pool, "Get-Module", Name="ExchangeOnlineManagement")
+                except EOFError:
+                    ended += 1
+                    assert process.child.wait(5) == 4000 & 0xFF
+                    asked = tenant.requests["remoting"]["Get-Module"]
+            if ended:
+                break
+        assert (ended, tenant.faults.fired[name]) == (1, 1)
+        before = sum(line.startswith("<CommandAck") for line in process.heard)
+        assert asked % 12 == before % 12, "what was taken ran"
+        with Process(running.sandbox.pwsh) as process, opened(process) as pool:
+            assert len(run(pool, "Get-Module", Name="ExchangeOnlineManagement").rows) == 1
+    finally:
+        running.reset(faults="none")

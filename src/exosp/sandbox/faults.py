@@ -30,6 +30,7 @@ class Knob:
 
 
 _ADMIN_API = "the admin-api remoting"
+_PWSH = "the pwsh remoting"
 
 KNOBS: tuple[Knob, ...] = (
     Knob("read-lag", "seconds", 0, 2, 60,
@@ -129,6 +130,12 @@ KNOBS: tuple[Knob, ...] = (
     Knob("shell-vanished", "count", 0, 0.4, 2,
          "shells that are gone, with whatever ran in them: WSMan fault 2150858843",
          "MS-WSMV; recordings of real servers in jborean93/pypsrp", 48),
+    Knob("pwsh-ends-before", "count", 0, 0.4, 2,
+         "local PowerShell processes that end when they are told of a pipeline, which does not run",
+         "what any process may do; PowerShell's server mode ends with 4000 after an error of its own", 24, needs=_PWSH),
+    Knob("pwsh-ends-after", "count", 0, 0.4, 2,
+         "local PowerShell processes that end when a pipeline has run, before any of its output",
+         "as pwsh-ends-before", 24, needs=_PWSH),
     Knob("admin-api-throttle", "count", 0, 0.4, 2,
          "admin API requests answered 429 with Retry-After instead of being served",
          "Exchange Online throttles with 429 and Retry-After (cisagov/ScubaGear, EXORestHelper)", 24, needs=_ADMIN_API),

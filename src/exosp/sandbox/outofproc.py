@@ -122,6 +122,10 @@ class _Server:
             said = str(refused)
         except (ConnectionError, asyncio.LimitOverrunError, ValueError):
             said = "The input cannot be read."
+        await self._farewell(said)
+
+    async def _farewell(self, said: str) -> None:
+        """The process ends; its input ends with it."""
         with contextlib.suppress(ConnectionError):
             self._writer.write(FAREWELL + f"{UNHANDLED} {said}\n".encode())
             await self._writer.drain()
@@ -162,6 +166,8 @@ class _Server:
     async def _command(self, subject: uuid.UUID, element: ET.Element) -> None:
         if self._shell is None or not self._shell.opened:
             raise _Refused("A command before the session is open.")
+        if self._tenant.faults.strikes("pwsh-ends-before"):
+            raise _Refused("Unhandled exception.")
         try:
             self._shell.begin(subject)
         except Fault as fault:
@@ -198,10 +204,13 @@ class _Server:
 
     async def _pour(self, subject: uuid.UUID, outbox: Outbox) -> None:
         """All that a pipeline, or the pool, has to say, as it comes."""
+        ends = subject != ZERO and self._tenant.faults.strikes("pwsh-ends-after")
         with contextlib.suppress(Fault, ConnectionError):
             while True:
                 batch = await outbox.take(_FOR_EVER, _ROOM)
-                for _, data in batch.streams:
+                if ends and batch.exit_code is not None:
+                    await self._farewell("Unhandled exception.")
+                for _, data in () if ends else batch.streams:
                     text = base64.b64encode(data).decode()
                     await self._say(f"<Data Stream='Default' PSGuid='{subject}'>{text}</Data>")
                 if batch.exit_code is not None:
