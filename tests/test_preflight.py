@@ -282,6 +282,61 @@ def test_an_empty_plan_needs_only_reading(unkind: Callable[..., Desk]):
     assert run(desk, "--for", "destroy").code == 3
 
 
+def test_an_application_of_somebody_else_s_needs_more_than_owned_by(unkind: Callable[..., Desk]):
+    """Owned by others: missing, with ownership as the least grant; by nobody that is known: unknown, and nothing stops."""
+    ours = {"name": "Support Desk Mail", "unique_name": "exosp-support-desk"}
+    desk = unkind("none", content={"applications": [{**ours, "exchange": "right"}]})
+    directory = desk.running.sandbox.tenant.directory
+    [app] = [a for a in directory.applications.values() if a.properties["uniqueName"] == ours["unique_name"]]
+
+    def states() -> set[str]:
+        document = run(desk).document
+        return {n["state"] for n in document["needs"] if "Application.ReadWrite.OwnedBy" in n["right"]}
+
+    assert states() == {"unknown"}
+    other = next(p for p in directory.service_principals.values() if p.properties["displayName"] != "Provisioning")
+    app.owners.add(other.id)
+    assert states() == {"missing"}
+    [grant, *_] = run(desk).document["grants"]
+    assert app.id in "".join(grant["commands"])
+    stopped = console(desk).here("apply", "playbook.yaml", "--yes")
+    assert stopped.code == 1
+    assert "nothing was written" in stopped.err
+    admin_ = directory.principal(desk.running.sandbox.tenant.admin_app_id)
+    assert admin_ is not None
+    app.owners.add(admin_.id)
+    assert states() == {"there"}
+
+
+def test_the_printed_role_group_s_roles_are_enough(unkind: Callable[..., Desk]):
+    """A member of a group with the parents that the commands name, and of nothing else, may do all of it."""
+    desk = unkind("none", content=admin(directory_roles=[]))
+    found = run(desk)
+    assert found.code == 3
+    lines = [line for grant in found.document["grants"] for line in grant["commands"]]
+    parents = {
+        re.sub(r'.*-Parent "([^"]+)".*', r"\1", line) for line in lines if line.startswith("New-ManagementRole ")
+    }
+    tenant = desk.running.sandbox.tenant
+    principal = tenant.directory.principal(tenant.admin_app_id)
+    assert principal is not None
+    tenant.exchange.role_groups[principal.id] = parents
+    assert run(desk).code == 0
+
+
+def test_the_environment_and_the_flags_choose_the_sign_in(desk: Desk):
+    """A flag before the environment; a person is not asked off a terminal; exit 2, nothing sent."""
+    before = desk.requests()
+    for words, given in (
+        ((), {"EXOSP_SIGN_IN": "device-code"}),
+        (("--sign-in", "browser"), {"EXOSP_SIGN_IN": "secret"}),
+    ):
+        found = console(desk).here("plan", "playbook.yaml", *words, **given)
+        assert (found.code, "no terminal" in found.err) == (2, True)
+    assert console(desk).here("verify", "playbook.yaml", "--client-id", "me").code == 2
+    assert desk.requests() == before
+
+
 def test_roles_that_lie_ready_in_pim_are_read_where_they_may_be(unkind: Callable[..., Desk]):
     """Readable with RoleManagement.Read.Directory: eligible, activate it; else it is said that it could not be read."""
     desk = unkind("none", content=admin(

@@ -51,6 +51,7 @@ def _ways(*each: str) -> Ways:
     return tuple(frozenset(one.split(" and ")) for one in each)
 
 
+OWNED = frozenset({"Application.ReadWrite.OwnedBy"})
 _OWN = GraphRow(_ways("Application.ReadWrite.OwnedBy", "Application.ReadWrite.All"), _ways("Application.ReadWrite.All"))
 _ANOTHER_S = GraphRow(  # an application that the playbook adopts; OwnedBy is enough for one that the caller owns
     _ways("Application.ReadWrite.OwnedBy", "Application.ReadWrite.All"), _ways("Application.ReadWrite.All")
@@ -126,6 +127,7 @@ class Need:
     ways: Ways
     what_for: str
     others_can: bool = False
+    of_owner: bool = False  # ``Application.ReadWrite.OwnedBy`` is enough for an application of the caller's own alone
 
     @property
     def least(self) -> frozenset[str]:
@@ -183,7 +185,8 @@ def _writing(kinds: "Mapping[type[object], int]", *, person: bool) -> "Iterable[
             row = GRAPH[kind]  # type: ignore[index]  # every other write is Graph's; a test holds it
             by_row.setdefault(id(row), (row, []))[1].append(f"{said(kind)}{times}")
     for row, words in by_row.values():
-        yield Need("graph", row.person if person else row.application, ", ".join(words), row is _CONSENT)
+        ways = row.person if person else row.application
+        yield Need("graph", ways, ", ".join(words), others_can=row is _CONSENT, of_owner=ways[0] == OWNED)
 
 
 def said(kind: type[object]) -> str:

@@ -33,6 +33,9 @@ _BRINGS = {
 }
 
 
+NOT_OWNER = "Application.ReadWrite.OwnedBy is there, and who runs exosp is not an owner of the application"
+
+
 @dataclass(frozen=True)
 class Who:
     """Who runs exosp, as its tokens say. ``name`` is for people; ``object_id`` is the enterprise application's, or the
@@ -58,6 +61,9 @@ class Rights:
     covered: frozenset[str] | None = None
     active: frozenset[str] = frozenset()
     eligible: frozenset[str] | None = None
+    owns: str | None = (
+        None  # an application that is there: "" where the caller owns it, else its object ID; None: not asked
+    )
     unread: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -124,7 +130,13 @@ def _finding(need: Need, rights: Rights) -> Finding:
     held, key = _held(need, rights)
     if held is None:
         return Finding(need, "unknown", rights.unread.get(key, "it was not asked"))
-    if any(way <= held for way in need.ways):
+    enough = [way for way in need.ways if way <= held]
+    if need.of_owner and enough and all(way == needs.OWNED for way in enough):
+        if rights.owns:
+            return Finding(need, "missing", NOT_OWNER)
+        if "owners" in rights.unread:
+            return Finding(need, "unknown", rights.unread["owners"])
+    if enough:
         return Finding(need, "there")
     if need.service == "exchange" and rights.covered is not None and not need.least <= rights.covered | {needs.MANAGE}:
         return Finding(need, "unknown", "it was not asked about")
@@ -168,6 +180,13 @@ def _graph_grants(wanted: Sequence[Need], rights: Rights) -> list[Grant]:
     found: list[Grant] = []
     for need in dict.fromkeys(wanted):
         lacking = sorted(need.least - held)
+        if not lacking:  # OwnedBy without owning
+            found += [
+                Grant("ownership of the application", _own(rights)),
+                Grant("or, for every application, Application.ReadWrite.All on Microsoft Graph",
+                      _assign(_MICROSOFT_GRAPH, ("Application.ReadWrite.All",), who)),
+            ]  # fmt: skip
+            continue
         kind = "delegated permission" if who.person else "application permission"
         tier_0 = needs.TIER_0 in lacking
         caution = ""
@@ -181,7 +200,7 @@ def _graph_grants(wanted: Sequence[Need], rights: Rights) -> list[Grant]:
                 "POLICY, where POLICY is an app consent policy that allows Exchange's mail roles alone",
                 _consent_policy(),
             ))  # fmt: skip
-        commands = () if who.person else _assign("00000003-0000-0000-c000-000000000000", tuple(lacking), who)
+        commands = () if who.person else _assign(_MICROSOFT_GRAPH, tuple(lacking), who)
         lead = "or " if tier_0 else ""
         found.append(Grant(f"{lead}the {kind} {' and '.join(lacking)} on Microsoft Graph", commands, caution))
         if "Application.ReadWrite.OwnedBy" in need.least:
@@ -192,6 +211,18 @@ def _graph_grants(wanted: Sequence[Need], rights: Rights) -> list[Grant]:
         if who.person:
             found.append(Grant("and the directory role Cloud Application Administrator, active, for who signs in"))
     return list(dict.fromkeys(found))
+
+
+def _own(rights: Rights) -> tuple[str, ...]:
+    at = "https://graph.microsoft.com/v1.0/directoryObjects/"
+    return (
+        "Connect-MgGraph -Scopes Application.ReadWrite.All",
+        f"New-MgApplicationOwnerByRef -ApplicationId {rights.owns} "
+        f"-BodyParameter @{{ '@odata.id' = '{at}{rights.who.object_id}' }}",
+    )
+
+
+_MICROSOFT_GRAPH = "00000003-0000-0000-c000-000000000000"
 
 
 def _assign(resource: str, values: Sequence[str], who: Who) -> tuple[str, ...]:

@@ -129,7 +129,7 @@ def carry_out(job: Job, given: Options) -> NoReturn:
             must_keep_a_journal(found, given.journal, no_input=given.no_input)
             limits = Limits(given.allow_removals, given.allow_foreign)
             screen.working("reading what you may do")
-            allowed = None if found.empty else looked_up(session, want, found)
+            allowed = None if found.empty else looked_up(session, want, seen, found)
         for earlier in kept.history.unfinished:
             screen.tell(f"Run {earlier.id} did not end. {job.earlier}\n")
         if job.unremembered and seen.application is not None and not kept.history.runs:

@@ -68,7 +68,7 @@ def plan(
                 left = history(folder(journals(journal), session.tenant.tenant_id, want.app.unique_name))
                 seen, found = look(want, session.tenant, session.patience, Memory(left))
                 screen.working("reading what you may do")
-                allowed = looked_up(session, want, found)
+                allowed = looked_up(session, want, seen, found)
         if out is not None:
             from ..plan import saved
             from . import plans

@@ -2,6 +2,7 @@
 
 import os
 from contextlib import ExitStack
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -31,6 +32,7 @@ from .screen import Screen
 if TYPE_CHECKING:
     from ..plan import Plan
     from ..playbook import Playbook
+    from ..snapshot import Snapshot
     from .wiring import Session
 
 
@@ -85,6 +87,7 @@ def preflight(
             from .. import needs
             from .. import preflight as judging
             from ..report import preflight as report
+            from .allowed import touched
             from .rights import Reader
             from .wiring import Session, read
 
@@ -106,8 +109,11 @@ def preflight(
             first = judging.judge([need for need in wanted if need.what_for.startswith("reading")], rights)
             if want is not None and command in (For.apply, For.destroy) and not first.missing and not first.unknown:
                 screen.working("reading the tenant")
-                found = _planned(session, want, which, journals(journal))
-                wanted = needs.of(which, want, found, person=rights.who.person) if found is not None else wanted
+                looked = _planned(session, want, which, journals(journal))
+                if looked is not None:
+                    wanted = needs.of(which, want, looked[1], person=rights.who.person)
+                    if app := touched(looked[0], wanted, rights.graph or ()):
+                        rights = reader.with_owner(rights, app)
             seen = judging.judge(wanted, rights, want, conditions)
         if screen.json:
             screen.document(report.document(seen, which))
@@ -117,18 +123,18 @@ def preflight(
         raise typer.Exit(0 if seen.clear else 3)
 
 
-def _planned(session: "Session", want: "Playbook", command: str, base: Path) -> "Plan | None":
-    """What the command would do, None where the tenant cannot be read well enough to say."""
+def _planned(session: "Session", want: "Playbook", command: str, base: Path) -> "tuple[Snapshot, Plan] | None":
+    """What is there and what the command would do, None where the tenant cannot be read well enough to say."""
     from .. import destroy, steps
     from ..converge import Memory, look
     from ..errors import CloudError
     from ..journal import folder, history
 
     try:
-        with session:
-            left = history(folder(base, session.tenant.tenant_id, want.app.unique_name))
-            planner = destroy.planner(left) if command == "destroy" else steps.plan
-            return look(want, session.tenant, session.patience, Memory(left), planner)[1]
+        session.__enter__()  # whoever called closes it
+        left = history(folder(base, session.tenant.tenant_id, want.app.unique_name))
+        planner = destroy.planner(left) if command == "destroy" else steps.plan
+        return look(want, session.tenant, session.patience, Memory(left), planner)
     except CloudError:
         return None
 
@@ -136,8 +142,6 @@ def _planned(session: "Session", want: "Playbook", command: str, base: Path) -> 
 def _any(want: "Playbook | None", *, reaches: bool) -> "Playbook":
     """The playbook; without one, one that names the tenant alone. Where nothing says how to reach Exchange a remoting that
     opens nothing by itself stands in, and is never used."""
-    from dataclasses import replace
-
     from ..errors import UsageError
     from ..playbook import App, Place, Playbook, Reach, SecretCredential
 

@@ -2,6 +2,7 @@
 read. Judges nothing; what could not be read is kept with its reason."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -71,6 +72,16 @@ class Reader:
             state = self._try("organization", self._exchange.is_dehydrated)
             found.append(unread("organization", self._why["organization"]) if state is None else dehydrated(state))
         return tuple(found)
+
+    def with_owner(self, rights: Rights, application: str) -> Rights:
+        """The rights, and whether who runs exosp owns an application that is there. That nobody owns it can be late news
+        of one that was made a moment ago, so it is unknown."""
+        found = self._try("owners", lambda: standing.owners(self._graph, application))
+        if not found:
+            why = self._why.get("owners", "nobody is said to own the application, which can be late news of a new one")
+            return replace(rights, unread={**rights.unread, "owners": why})
+        owned = rights.who.object_id.lower() in {owner.lower() for owner in found}
+        return replace(rights, owns="" if owned else application)
 
     def _cmdlets(self, exchange: "Online") -> tuple[frozenset[str], frozenset[str] | None] | None:
         """None where it cannot be told. Who may not even connect has none."""

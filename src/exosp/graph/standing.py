@@ -32,6 +32,12 @@ def eligible(graph: Graph, principal: str) -> list[str]:
     return [str(row.get("roleDefinitionId", "")) for page in pages for row in _rows(page)]
 
 
+def owners(graph: Graph, application: str) -> list[str]:
+    """Object ids of an application's owners. Needs Application.Read.All. Raises CloudError."""
+    builder = graph._client.applications.by_application_id(application).owners
+    return [str(row.get("id", "")) for page in graph._pages(builder, ("id",)) for row in _rows(page)]
+
+
 def _one(graph: Graph, builder: Any) -> dict[str, Any]:
     answer = graph._one(builder, ())
     return dict(answer.body or {}) if answer is not None else {}
