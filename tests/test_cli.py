@@ -654,7 +654,7 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
         first = taken.getsockname()[1] - 2
         found = Console(tmp_path).here("sandbox", "up", "--listen", str(first))
     assert found.code == 2
-    assert found.err.startswith(f"error: cannot listen on the ports {first} to {first + 6}: ")
+    assert found.err.startswith(f"error: cannot listen on the ports {first} to {first + 7}: ")
     assert "= help: choose another first port, or 0 for free ones" in found.err
     with socket.socket() as free:
         free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
