@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import stat
 import sys
 from collections.abc import Iterator
@@ -13,9 +14,10 @@ import pytest
 
 from exosp import signin
 from exosp.clouds import Cloud
-from exosp.errors import Forbidden
+from exosp.errors import Forbidden, UsageError
 from exosp.signin import people
 from loopback import TENANT, Authority, Reply, Server, jwt
+from test_sign_ins import stand_in
 from test_signin import cloud_at, entra_error
 
 OWN = "99998888-7777-6666-5555-444433332222"
@@ -200,3 +202,24 @@ def _memory() -> object:
     if not _kept:
         _kept.append(TokenCache())
     return _kept[0]
+
+
+def test_auto_asks_where_nobody_is_logged_in_to_azure_cli(
+    cloud: Cloud, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """On a terminal, over SSH: a code; asked for by name, Azure CLI stays what it is."""
+    stand_in(tmp_path / "bin", "sys.exit(\"ERROR: Please run 'az login' to setup account.\")")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    said: list[str] = []
+    server.replies = [CODE]
+    server.token_replies = [issued("AdminApi.AccessAsUser.All")]
+    asked = signin.Asked(cache=False, terminal=True, tell=said.append)
+    admin = signin.admin(cloud, {"SSH_TTY": "/dev/pts/0"}, asked, tenant=TENANT)
+    assert admin.sign_in == "azure-cli"
+    assert admin.exchange_token().user_principal_name == "ann@contoso.com"
+    assert admin.sign_in == "device-code"
+    assert "ABCD1234" in said[0]
+    admin.close()
+    named = signin.admin(cloud, {}, signin.Asked("azure-cli", terminal=True), tenant=TENANT)
+    with pytest.raises(UsageError, match="nobody is logged in"):
+        named.exchange_token()
