@@ -139,6 +139,27 @@ def test_the_role_group_is_of_the_missing_cmdlets_alone_and_every_parameter_is_t
                 assert word[1:] in VENDOR[name], line
 
 
+def test_a_person_s_permissions_reach_no_further_than_their_roles():
+    """The client may write and the person may not: said, with what to activate; unknown where the token does not say."""
+    wanted = needs.of("apply", None, None, person=True)
+    held = {"graph": frozenset({"Application.ReadWrite.All", needs.TIER_0}), "cmdlets": frozenset(needs.CMDLET_ROLE)}
+    assert preflight.judge(wanted, rights(ANN, **held)).clear
+    assert preflight.judge(wanted, rights(ANN, **held, active=frozenset({"Cloud Application Administrator"}))).clear
+    none = preflight.judge(wanted, rights(ANN, **held, active=frozenset({"Global Reader"})))
+    assert not none.clear
+    ready = rights(ANN, **held, active=frozenset(), eligible=frozenset({"Application Administrator"}))
+    assert "activate it in PIM" in preflight.judge(wanted, ready).conditions[0].what
+
+
+@pytest.mark.parametrize("name", ["O'Brien", "x\u2019; Remove-Mailbox a; \u2018", '"$(whoami)"', "a\nb"])
+def test_a_name_cannot_leave_its_place_in_a_command(name: str):
+    """Names come from the tenant and the commands are pasted: PowerShell's quotes, typographic ones too, are doubled."""
+    text = preflight.literal(name)
+    assert text[0] == text[-1] == "'"
+    assert not re.search("(?<!['\u2018-\u201b])['\u2018-\u201b](?!['\u2018-\u201b])", text[1:-1])
+    assert "\n" not in text
+
+
 def test_the_tenant_s_rules_are_read_as_the_vendor_writes_them():
     """ISO durations, switched-off rules, exclusions; a rule that will stop the run is said to."""
 

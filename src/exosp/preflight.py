@@ -4,7 +4,7 @@ Nothing is fetched here. What could not be read is unknown, and said to be: it i
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
@@ -59,7 +59,7 @@ class Rights:
     exchange: frozenset[str] | None = None  # permissions in the Exchange token
     cmdlets: frozenset[str] | None = None
     covered: frozenset[str] | None = None
-    active: frozenset[str] = frozenset()
+    active: frozenset[str] | None = None
     eligible: frozenset[str] | None = None
     owns: str | None = (
         None  # an application that is there: "" where the caller owns it, else its object ID; None: not asked
@@ -123,7 +123,7 @@ def judge(
 ) -> Preflight:
     findings = tuple(_finding(need, rights) for need in wanted)
     missing = [f for f in findings if f.state in ("missing", "eligible")]
-    return Preflight(rights, findings, grants(missing, rights, want), tuple(conditions))
+    return Preflight(rights, findings, grants(missing, rights, want), (*conditions, *_of_person(wanted, rights)))
 
 
 def _finding(need: Need, rights: Rights) -> Finding:
@@ -140,10 +140,26 @@ def _finding(need: Need, rights: Rights) -> Finding:
         return Finding(need, "there")
     if need.service == "exchange" and rights.covered is not None and not need.least <= rights.covered | {needs.MANAGE}:
         return Finding(need, "unknown", "it was not asked about")
-    brings = sorted(set(_BRINGS[need.service]) & (rights.eligible or frozenset()) - rights.active)
+    brings = sorted(set(_BRINGS[need.service]) & (rights.eligible or frozenset()) - (rights.active or frozenset()))
     if brings:
         return Finding(need, "eligible", f"{brings[0]} is eligible and not active: activate it in PIM")
     return Finding(need, "missing", rights.unread.get(key, ""))
+
+
+def _of_person(wanted: Sequence[Need], rights: Rights) -> Iterator[Condition]:
+    """A delegated permission lets a person do by the client what their directory roles let them do, and no more."""
+    writes = any(need.service == "graph" and needs.READS.person != need.ways for need in wanted)
+    if not rights.who.person or rights.active is None or not writes:
+        return
+    useful = sorted(set(_BRINGS["graph"]) & rights.active)
+    ready = sorted(set(_BRINGS["graph"]) & (rights.eligible or frozenset()))
+    if useful:
+        yield Condition("directory role", f"{useful[0]} is active")
+    elif ready:
+        yield Condition("directory role", f"{ready[0]} is eligible and not active: activate it in PIM", stops=True)
+    else:
+        yield Condition("directory role", "none that is active lets you make applications: Cloud Application Administrator "
+                        "is the least", stops=True)  # fmt: skip
 
 
 def _held(need: Need, rights: Rights) -> tuple[frozenset[str] | None, str]:
@@ -292,11 +308,11 @@ def role_group(cmdlets: Sequence[str], who: Who, scope: str = "") -> tuple[str, 
     roles = ",".join(f'"{ROLE_GROUP} {role}"' for role in sorted(by_role))
     lines.append(f'New-RoleGroup -Name "{ROLE_GROUP}" -Roles {roles}{written}')
     if who.person:
-        return (*lines, f'Add-RoleGroupMember -Identity "{ROLE_GROUP}" -Member {who.name or "USER"}')
+        return (*lines, f'Add-RoleGroupMember -Identity "{ROLE_GROUP}" -Member {literal(who.name or "USER")}')
     app, principal = who.app_id or "APP-ID", who.object_id or "OBJECT-ID"
     return (
         *lines,
-        f'New-ServicePrincipal -AppId {app} -ObjectId {principal} -DisplayName "{who.name or "exosp"}"',
+        f"New-ServicePrincipal -AppId {app} -ObjectId {principal} -DisplayName {literal(who.name or 'exosp')}",
         f'Add-RoleGroupMember -Identity "{ROLE_GROUP}" -Member {principal}',
     )
 
@@ -313,8 +329,14 @@ def _scope(want: Playbook | None) -> str:
 
 
 def _quoted(address: Address) -> str:
-    """Inside single quotes inside double ones: PowerShell's own escapes."""
-    return re.sub(r'([`$"])', r"`\1", address.replace("'", "''"))
+    """Inside single quotes inside double ones: PowerShell's own escapes. It takes typographic quotes for quotes."""
+    return re.sub('([`$"\u201c\u201d\u201e])', r"`\1", address.replace("'", "''"))
+
+
+def literal(text: str) -> str:
+    """One PowerShell string that is nothing but this text: names come from the tenant, and commands are pasted."""
+    kept = "".join(char for char in text if char.isprintable())
+    return "'" + re.sub("(['\u2018\u2019\u201a\u201b])", r"\1\1", kept) + "'"
 
 
 # What else decides

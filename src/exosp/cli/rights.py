@@ -123,10 +123,12 @@ _RULES: tuple[tuple[str, Callable[["Graph"], Any], Callable[[Any, Who, "Playbook
 )  # fmt: skip
 
 
-def _active(*tokens: "Token | None") -> frozenset[str]:
-    """Directory roles that the tokens say are active (``wids``)."""
-    ids = {str(role).lower() for token in tokens if token for role in token.claims.get("wids") or ()}
-    return frozenset(ROLES[role] for role in ids if role in ROLES)
+def _active(*tokens: "Token | None") -> frozenset[str] | None:
+    """Directory roles that the tokens say are active (``wids``); None where none of them says."""
+    said = [token.claims["wids"] for token in tokens if token and isinstance(token.claims.get("wids"), list)]
+    if not said:
+        return None
+    return frozenset(ROLES[str(role).lower()] for roles in said for role in roles if str(role).lower() in ROLES)
 
 
 def _who(admin: "Admin", token: "Token | None") -> Who:

@@ -38,7 +38,10 @@ def text(found: Preflight, command: str, cloud: str, *, emulated: bool, width: i
     lines = [wrapped(who(found.rights.who, cloud, emulated=emulated), width), ""]
     lines += [f"For {command}:", *_findings(found.findings, width)]
     if found.rights.active or found.rights.eligible:
-        roles = [*sorted(found.rights.active), *(f"{role} (eligible)" for role in sorted(found.rights.eligible or ()))]
+        roles = [
+            *sorted(found.rights.active or ()),
+            *(f"{role} (eligible)" for role in sorted(found.rights.eligible or ())),
+        ]
         lines += ["", wrapped(f"Directory roles: {', '.join(roles)}", width)]
     if found.conditions:
         lines += ["", "The tenant's own rules:", *(_condition(condition, width) for condition in found.conditions)]
@@ -47,7 +50,7 @@ def text(found: Preflight, command: str, cloud: str, *, emulated: bool, width: i
         for grant in found.grants:
             lines.append(f"  - {wrapped(grant.what, width, 4)[4:]}")
             lines += [wrapped(f"caution: {grant.caution}", width, 4, 2)] if grant.caution else []
-            lines += [f"      {command}" for command in grant.commands]
+            lines += [f"      {plain(line)}" for line in grant.commands]
     return "\n".join([*lines, "", _end(found)])
 
 
@@ -108,7 +111,7 @@ def document(found: Preflight, command: str) -> dict[str, Any]:
         },
         "rights": {
             "graph": _list(rights.graph), "exchange": _list(rights.exchange), "cmdlets": _list(rights.cmdlets),
-            "active": sorted(rights.active), "eligible": _list(rights.eligible), "unread": dict(rights.unread),
+            "active": _list(rights.active), "eligible": _list(rights.eligible), "unread": dict(rights.unread),
         },
         "needs": [
             {

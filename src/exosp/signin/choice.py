@@ -10,7 +10,7 @@ from ..clouds import Cloud
 from ..errors import UsageError
 from . import people
 from .identity import Admin, Source, _check_tenant
-from .ways import BY_NAME, IMDS, WAYS, Machine, Way, has_browser, installed
+from .ways import BY_NAME, WAYS, Machine, Way, has_browser, installed
 from .wire import Wire
 
 AUTO = "auto"
@@ -62,7 +62,7 @@ def admin(
     asked = asked or Asked()
     given = {name: value for name, value in environment.items() if value}
     way = _way(given, asked)
-    place = tenant or given.get("AZURE_TENANT_ID") or (given.get("AZURESUBSCRIPTION_TENANT_ID", "") if way else "")
+    place = tenant or given.get("AZURE_TENANT_ID") or given.get("AZURESUBSCRIPTION_TENANT_ID", "")
     missing = way.missing({**given, **({"AZURE_TENANT_ID": place} if place else {})})
     if missing:
         raise _not_signed_in(
@@ -71,7 +71,7 @@ def admin(
     if place or way.takes_tenant:
         _check_tenant(place, "AZURE_TENANT_ID")
     secrets = tuple(given[name] for row in WAYS for name in row.secrets if name in given)
-    wire = Wire(cloud, on_request, secrets, (*(given[name] for name in way.asks if name in given), IMDS))
+    wire = Wire(cloud, on_request, secrets, tuple(given.get(name, name) for name in way.asks))
     source: Source = (
         _person(way, cloud, place, asked, wire) if way.who == "person" else _Unattended(way, given, place, wire)
     )

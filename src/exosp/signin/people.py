@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from ..clouds import Cloud
 from .wire import Wire
@@ -94,7 +94,7 @@ class Person:
 
     def _place(self, key: str) -> Path:
         assert self.folder is not None
-        return self.folder / f"{self.cloud.name}-{self.tenant}-{key}.json"
+        return self.folder / quote(f"{self.cloud.name}-{self.tenant}-{key}.json", safe="")
 
     def _record(self, key: str) -> Any:
         from azure.identity import AuthenticationRecord

@@ -40,7 +40,8 @@ Build = Callable[[Machine], Any]
 @dataclass(frozen=True)
 class Way:
     """``needs``: for each value the variables that can hold it, any one. ``chosen_by``: variables that, all set, choose
-    it unasked. ``secrets`` may stand in no message; ``asks`` are addresses that it must ask beside the login host."""
+    it unasked. ``secrets`` may stand in no message; ``asks`` are the addresses that it must ask beside the login host, or the variables
+    that hold them."""
 
     name: str
     who: Who
@@ -100,6 +101,13 @@ def _by_federation(machine: Machine) -> Any:
     )
 
 
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """The job's token goes to the address it is for, wherever an answer points."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
 def _github(environment: Mapping[str, str]) -> str:
     """A job's OIDC token. The address and the token for it come from the runner."""
     address = environment["ACTIONS_ID_TOKEN_REQUEST_URL"]
@@ -109,7 +117,7 @@ def _github(environment: Mapping[str, str]) -> str:
     headers = {"Authorization": f"Bearer {environment['ACTIONS_ID_TOKEN_REQUEST_TOKEN']}", "Accept": "application/json"}
     try:
         request = urllib.request.Request(address, headers=headers)  # noqa: S310 - its scheme is looked at above
-        with urllib.request.urlopen(request, timeout=15) as reply:  # noqa: S310
+        with urllib.request.build_opener(_Stay).open(request, timeout=15) as reply:
             return str(json.load(reply)["value"])
     except urllib.error.HTTPError as fault:
         raise OSError(f"GitHub answered {fault.code}") from None
@@ -172,7 +180,7 @@ WAYS: tuple[Way, ...] = (
     Way("managed-identity", "application", True, (),
         tuple((name,) for name in ("IDENTITY_ENDPOINT", "MSI_ENDPOINT", "AZURE_POD_IDENTITY_AUTHORITY_HOST")),
         _by_machine, secrets=("IDENTITY_HEADER", "MSI_SECRET"),
-        asks=("IDENTITY_ENDPOINT", "MSI_ENDPOINT", "AZURE_POD_IDENTITY_AUTHORITY_HOST"), takes_tenant=False),
+        asks=("IDENTITY_ENDPOINT", "MSI_ENDPOINT", "AZURE_POD_IDENTITY_AUTHORITY_HOST", IMDS), takes_tenant=False),
     Way("azure-cli", "whoever is logged in there", True, (), (), _by_cli),
     Way("browser", "person", False, (), (), _by_person),
     Way("device-code", "person", False, (), (), _by_person),
