@@ -267,6 +267,15 @@ def test_what_is_offered_decides(came, then):
     assert channel.told[1].name == then
 
 
+def test_an_endpoint_that_refuses_to_say():
+    """What ends Get-Command with an error of its own is told as that error."""
+    came = Came(records=[Record("Access is denied.", "UnauthorizedAccessException", terminating=True)])
+    [answer] = sessions(Told(came), asks=True).run(GET)
+    assert isinstance(answer, Failed)
+    assert isinstance(answer.error, Forbidden)
+    assert "denied" in answer.error.what
+
+
 def test_an_endpoint_that_offers_nothing():
     """Neither the cmdlets nor a way to connect: said so, and no token is minted."""
     [answer] = sessions(Told(names()), asks=True, certificate=None).run(GET)

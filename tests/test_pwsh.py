@@ -419,6 +419,7 @@ def test_the_chain(local):
     assert local.requests()["remoting"]["New-ServicePrincipal"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_its_bad_days(local, seed):
     """Processes that end before a pipeline and after it, on a tenant as unkind as ever: the chain converges all the same,

@@ -274,6 +274,9 @@ class Sessions:
             _ABSENT.search(f"{record.kinds} {record.text}") and "Get-Command" in record.text for record in came.records
         ):
             return _PLAIN
+        ended = next((record for record in came.records if record.terminating), None)
+        if ended is not None:
+            raise self._refused(ended, ask)
         raise Missing(
             f"{self._where} offers neither Exchange's cmdlets nor a way to connect to it",
             service=SERVICE,
