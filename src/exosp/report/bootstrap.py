@@ -15,7 +15,8 @@ def commands(cloud: str) -> tuple[str, ...]:
     environment = f" -Environment {_ENVIRONMENT[cloud]}" if cloud in _ENVIRONMENT else ""
     graph, exchange = ", ".join(f"'{s}'" for s in GRAPH_SCOPES), ", ".join(f"'{s}'" for s in EXCHANGE_SCOPES)
     return (
-        f"Connect-MgGraph{environment} -Scopes Application.ReadWrite.All, DelegatedPermissionGrant.ReadWrite.All",
+        f"Connect-MgGraph{environment} -Scopes Application.ReadWrite.All, DelegatedPermissionGrant.ReadWrite.All, "
+        "AppRoleAssignment.ReadWrite.All, User.ReadBasic.All",
         "$graph = Get-MgServicePrincipal -Filter \"appId eq '00000003-0000-0000-c000-000000000000'\"",
         "$exchange = Get-MgServicePrincipal -Filter \"appId eq '00000002-0000-0ff1-ce00-000000000000'\"",
         "function Scopes($of, $names) { @{ ResourceAppId = $of.AppId; ResourceAccess = @($of.Oauth2PermissionScopes | "
