@@ -17,7 +17,7 @@ from psrpcore.types import deserialize
 from pypsrp.powershell import PowerShell, RunspacePool
 
 from exosp.sandbox import clixml
-from exosp.sandbox.cmdlets import TABLE, builtin
+from exosp.sandbox.cmdlets import TABLE
 from exosp.sandbox.cmdlets.binding import COMMON, Thing, bind, bind_input, find, schema, spec
 from exosp.sandbox.cmdlets.engine import Command, Engine
 from exosp.sandbox.cmdlets.outcome import Failure, Item

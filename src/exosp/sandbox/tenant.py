@@ -26,7 +26,9 @@ class Options:
     mess: int | None = None  # the seed of what others' hands left behind
     service_principals: int = 0  # more enterprise applications than the tenant file names
     domain: str = "contoso.onmicrosoft.com"
-    module: str = "3.9.2"  # ExchangeOnlineManagement where PowerShell runs; empty: not installed. January 2026, FACTS §7
+    module: str = (
+        "3.9.2"  # ExchangeOnlineManagement where PowerShell runs; empty: not installed. January 2026, FACTS §7
+    )
 
 
 @dataclass(frozen=True)
