@@ -1,6 +1,7 @@
 """The choice among remotings, and the whole chain over the admin API on the embedded tenant: its laws, its bad days, its
 crashes. test_chain does the same over winrm, test_pwsh over pwsh."""
 
+import threading
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -90,6 +91,35 @@ def test_the_environment_comes_before_the_playbook(desk: Desk, variable: str, pl
         desk.session(EXOSP_REMOTING=variable)
     assert comes in fault.value.what
     assert "playbook.yaml" in fault.value.where
+
+
+def test_many_sessions_take_one_token(desk: Desk) -> None:
+    """Eight threads that connect share a token; who connects again has it renewed, once for all who then do."""
+
+    def connect(times: int) -> set[str]:
+        found: set[str] = set()
+        gate = threading.Barrier(8)
+
+        def one() -> None:
+            for _ in range(times):
+                token, tenancy = session._connect()
+                found.add(token.token)
+                gate.wait(10)
+                assert tenancy.organization == "contoso.onmicrosoft.com"
+
+        threads = [threading.Thread(target=one) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return found
+
+    session = desk.session()
+    assert len(connect(1)) == 1
+    assert session.tokens == 1
+    assert len(connect(2)) == 2
+    assert session.tokens == 2
+    session._close()
 
 
 # The chain over the admin API

@@ -74,6 +74,7 @@ class Session:
         # Led to the tenant that the playbook names: a token from any other would write in the wrong tenant.
         self.admin = signin.admin(self.cloud, self.environment, sign_in, tenant=want.tenant, on_request=self._count)
         self._signing = threading.Lock()
+        self._mine = threading.local()
         self._renewed = 0  # how often the token was renewed
         self._took: dict[object, int] = {}  # the renewal at which each taker took it
         address = _remoting(want, self.environment)
@@ -137,7 +138,7 @@ class Session:
                 where=str(self.want.path),
                 hint="write tenant: <name>.onmicrosoft.com",
             )
-        return self._take(threading.get_ident())
+        return self._take(vars(self._mine).setdefault("taker", object()))
 
     def _sign_in(self) -> tuple["_Passing", Tenancy]:
         """For all requests of one remoting. Raises CloudError."""

@@ -208,10 +208,11 @@ class Online:
     # Running
 
     def _run(self, cmdlet: Cmdlet, items: Sequence[Item] = (), *, alone: bool = False) -> list[Answer]:
+        before = self._spread.requests
         try:
             return self._spread.run(cmdlet, items, alone=alone)
         finally:
-            self.requests = self._spread.requests
+            self.requests += self._spread.requests - before
 
     def _rows(self, cmdlet: Cmdlet) -> tuple[Row, ...]:
         """All rows of a cmdlet without input. Raises its CloudError."""
