@@ -109,10 +109,22 @@ def test_rows_and_each_items_own_error(place, remoting):
     found = list(remoting.run(MAILBOXES, items("support@contoso.com", "nobody@contoso.com", "sales@contoso.com")))
     assert [type(answer).__name__ for answer in found] == ["Rows", "Failed", "Rows"]
     assert isinstance(found[1].error, Missing)
+    assert isinstance(found[0], Rows)
     for value in found[0].rows[0].values():
         parts = value if isinstance(value, tuple) else (value,)
         assert all(type(part) in (str, int, bool, type(None)) for part in parts), value
     assert place.connects == 1
+
+
+def test_an_error_says_which_item_it_is_of(remoting):
+    """The record of a piped item's error bears the item's number, its class and its target, as over WinRM."""
+    list(remoting.run(GET))
+    [session] = remoting._all
+    came = session.channel.pipeline(MAILBOXES, ["support@contoso.com", "nobody@contoso.com", "sales@contoso.com"])
+    [record] = came.records
+    assert (record.item, record.terminating) == (2, False)
+    assert "ManagementObjectNotFoundException" in record.kinds
+    assert "nobody@contoso.com" in record.text
 
 
 def test_the_same_rows_as_over_winrm(desk, place, remoting):
@@ -471,7 +483,8 @@ def test_a_crash_after_each_write_converges(local, tmp_path, record_property):
         with local.session() as session:
             _, plan = look(session.want, session.tenant, session.patience)
             assert plan.changes == (), k
-    assert not any("exosp-sandbox-" in text and "pwsh" in text for text in processes())
+    ours = str(running.sandbox.pwsh.parent.parent)
+    assert not any(ours in text for text in processes())
     record_property("figure", f"pwsh: a crash in process after each of {len(seen)} writes converges")
 
 

@@ -102,10 +102,11 @@ class _Channel:
         self._whole = False
         try:
             core = _psrpcore()
+            told = core.types.RemoteStreamOptions
             shell = core.ClientPowerShell(
                 self._pool,
                 no_input=not sends,
-                remote_stream_options=core.types.RemoteStreamOptions.AddInvocationInfo,
+                remote_stream_options=told.AddInvocationInfoToErrorRecord | told.AddInvocationInfoToWarningRecord,
             )
             shell.add_command(cmdlet.name)
             for name, value in cmdlet.parameters.items():
