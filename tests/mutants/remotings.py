@@ -2,7 +2,7 @@
 
 from mutant import Mutant
 
-API = "tests/sandbox/test_admin_api.py::"
+API = "tests/sandbox/test_admin_endpoint.py::"
 REST, CALL = "sandbox/admin_api.py", "sandbox/admin_api_call.py"
 EMULATED = (
     Mutant("the admin API lets an application without a directory role in", REST,
@@ -68,7 +68,7 @@ REST_CLIENT = (
            WIRE + "test_a_server_that_repeats_the_token_does_not_have_it_shown"),
     Mutant("every request leads to the system mailbox's server", CLIENT,
            'anchor = f"UPN:{item.anchor}" if item is not None and _is_header(item.anchor) else signed.anchor',
-           "anchor = signed.anchor", "tests/test_remotings.py::test_the_chain"),
+           "anchor = signed.anchor", "tests/test_ways_to_exchange.py::test_the_chain"),
 )  # fmt: skip
 
 SPREAD, MANY = "exchange/spreading.py", "tests/test_spreading.py::"

@@ -470,6 +470,8 @@ def test_a_mailbox_is_set_on_its_own_server(api: Api) -> None:
     for anchor in ("UPN:sales@contoso.com", "sales@contoso.com"):
         assert api.post(api.url(), body, X_AnchorMailbox=anchor).status_code == 200
     assert api.post(api.url(), grant("sales@contoso.com", api.entry())).status_code == 200
+    api.tenant.faults.set("admin-api-anchor", 0)
+    assert api.post(api.url(), body).status_code == 200
 
 
 def test_v1_may_not_be_served(api: Api) -> None:
