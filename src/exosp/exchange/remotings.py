@@ -82,7 +82,7 @@ def _hosts_seen(environment: Mapping[str, str]) -> str:
 
 
 def _always_seen(environment: Mapping[str, str]) -> str:
-    return "always there; undocumented by Microsoft"
+    return "always reachable, but undocumented by Microsoft"
 
 
 def _pwsh_seen(environment: Mapping[str, str]) -> str:
@@ -100,10 +100,11 @@ def _pwsh_seen(environment: Mapping[str, str]) -> str:
 
 # Connecting a session takes seconds and each thread needs one of its own: a few mailboxes are not worth it.
 _SESSIONS = Pieces(most=100, least=12)
+_PROCESSES = Pieces(most=100, least=25, flights=4)  # each of them a PowerShell with the module loaded
 
 REMOTINGS: tuple[Row, ...] = (
     Row("winrm", "winrm://HOST:5986/wsman?auth=negotiate", "a Windows management host", _hosts_seen, _winrm, _SESSIONS),
-    Row("pwsh", "pwsh", "PowerShell 7 on this machine", _pwsh_seen, _pwsh, _SESSIONS),
+    Row("pwsh", "pwsh", "PowerShell 7 on this machine", _pwsh_seen, _pwsh, _PROCESSES),
     Row(
         "admin-api",
         "admin-api",

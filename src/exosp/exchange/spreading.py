@@ -7,6 +7,7 @@ has the same answer. It neither waits nor repeats, and gives each item exactly o
 
 import itertools
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -84,8 +85,9 @@ class Spread:
             self._closed = True
             self._ready.notify_all()
             helpers, self._helpers = self._helpers, []
+        ends = time.monotonic() + wait
         for helper in helpers:
-            helper.join(wait)
+            helper.join(max(0.0, ends - time.monotonic()))
         with self._ready:
             self._closed = False
 
