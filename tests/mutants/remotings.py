@@ -8,7 +8,7 @@ EMULATED = (
     Mutant("the admin API lets an application without a directory role in", REST,
            "        if not held:\n", "        if False:\n", API + "test_who_is_let_in"),
     Mutant("the admin API takes a token for another service", REST,
-           "if not fits or not isinstance", "if not isinstance", API + "test_who_is_let_in"),
+           "if not fits or not may:", "if not may:", API + "test_who_is_let_in"),
     Mutant("the admin API serves another tenant's address", REST,
            '        self._same_tenant(found["tenant"])\n        object_id', "        object_id", API + "test_who_is_let_in"),
     Mutant("the admin API says which cmdlets there are", REST,

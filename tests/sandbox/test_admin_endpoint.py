@@ -275,6 +275,14 @@ def test_who_is_let_in(api: Api) -> None:
         reply.json()
 
 
+@pytest.mark.parametrize("scope", ["AdminApi.AccessAsUser.All", "Exchange.Manage", "IMAP.AccessAsUser.All"])
+def test_a_person_is_let_in_by_a_delegated_permission(api: Api, scope: str) -> None:
+    """What a person may do is the person's own roles; a permission for something else is refused."""
+    token = api.token(scp=f"openid {scope}", roles=None, upn="admin@contoso.com")
+    reply = api.post(api.url(), invoke("Get-TransportConfig"), Authorization=f"Bearer {token}")
+    assert reply.status_code == (401 if scope.startswith("IMAP") else 200)
+
+
 @pytest.mark.parametrize(
     "name", ["New-ServicePrincipal", "No-SuchCmdlet", "Get-Command", "Connect-ExchangeOnline", "Get-EXOMailbox"]
 )

@@ -3,7 +3,7 @@
 It runs the same cmdlets as the management host, by the same engine, and is as undocumented as the real one: sources are
 named in ``admin_api_call`` and beside each rule. A route that is not here answers 501 and names itself.
 
-It does not imitate: a user's token, partners (the token's own tenant is served), routing by anchor except where a knob
+It does not imitate: partners (the token's own tenant is served), routing by anchor except where a knob
 says so, EXOBanner, $metadata, clixml, the headers that tell of budgets. Items of a $batch run one after another.
 """
 
@@ -30,6 +30,8 @@ from .cmdlets.session import Connection
 from .tenant import Tenant
 from .tokens import TokenFault
 
+# What a person's token is good for here: the module's own permission, or the one for everybody (FACTS §8, §13).
+SCOPES = frozenset({"AdminApi.AccessAsUser.All", "Exchange.Manage"})
 MOST = 10  # requests of a $batch (CIPP-API, New-ExoBulkRequest)
 REGION = "eur01b"  # where "admin-api-region" leads
 _PATH = re.compile(
@@ -252,11 +254,10 @@ class _Api:
             claims = self._tenant.signer.verify(token.strip()) if scheme.lower() == "bearer" else {}
         except TokenFault:
             claims = {}
-        audience, roles = claims.get("aud"), claims.get("roles")
-        if "scp" in claims:
-            raise Refused(501, "NotImplemented", "The exosp sandbox (emulated) does not emulate a user's token here")
+        audience, roles, scopes = claims.get("aud"), claims.get("roles"), str(claims.get("scp", "")).split()
         fits = isinstance(audience, str) and audience.removesuffix("/") in AUDIENCES
-        if not fits or not isinstance(roles, list) or ROLE not in roles:
+        may = SCOPES.intersection(scopes) if "scp" in claims else isinstance(roles, list) and ROLE in roles
+        if not fits or not may:
             raise _Turned(web.Response(status=401, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'}))
         self._same_tenant(found["tenant"])
         object_id, app_id = str(claims.get("oid", "")), str(claims.get("appid", ""))
