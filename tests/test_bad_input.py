@@ -173,7 +173,7 @@ def test_bad_input_is_said_clearly_and_writes_nothing(
     for words in TABLE[name].said:
         assert words in said[place:], f"{words!r} is not said, or not in its place:\n{found.err}"
         place = said.index(words, place)
-    assert found.err.lstrip().startswith(("error: ", "+ application"))
+    assert found.err.lstrip().startswith(("error: ", "Signed in by "))
     assert found.document["error"]["what"]
     assert "Traceback" not in found.all
     assert "bug in exosp" not in found.all
@@ -212,18 +212,17 @@ def test_a_missing_permission_is_named(name: str, running: Running, tmp_path: Pa
     assert leaks({"out": found.out, "err": found.err}, secrets_in_play(running)) == []
 
 
-def test_reading_without_writing_is_said_at_the_write(running: Running, tmp_path: Path) -> None:
-    """Application.Read.All alone: the registration fails with the permission's name, what stands on it is skipped."""
+def test_reading_without_writing_is_said_before_the_first_write(running: Running, tmp_path: Path) -> None:
+    """Application.Read.All alone: the permission is named with what to do, and nothing is written at all."""
     at(running, "/reset", {"tenant": {"admin": {"graph_roles": ["Application.Read.All"]}}})
     console = Console(tmp_path, running.environment())
     console.write()
     found = console.here("apply", "playbook.yaml", "--yes", "--format", "json")
     assert found.code == 1
-    outcomes = {(change["step"], change["target"]): change for change in found.document["changes"]}
-    failed = [change for change in outcomes.values() if change["outcome"] == "failed"]
-    assert [change["step"] for change in failed] == ["application"]
-    assert "Application.ReadWrite.OwnedBy" in failed[0]["error"]["hint"]
-    assert outcomes["principal", "Support Desk Mail"]["outcome"] == "skipped"
+    error = found.document["error"]
+    assert "nothing was written" in error["what"]
+    assert "Application.ReadWrite.OwnedBy" in error["what"]
+    assert "exosp preflight playbook.yaml --for apply" in error["hint"]
     assert [app["displayName"] for app in state(running)["applications"]] == ["Provisioning"]
 
 

@@ -91,6 +91,8 @@ def journey(running: Running, tmp_path_factory: pytest.TempPathFactory) -> dict[
     return found
 
 
+SIGNED = "Signed in by secret as Provisioning, cloud sandbox (emulated); may do all of this.\n\n"
+
 PLAN = """\
   + application  create Support Desk Mail
                  signInAudience: AzureADMyOrg; permissions: IMAP.AccessAsApp, POP.AccessAsApp,
@@ -183,7 +185,7 @@ def test_apply_that_cannot_ask_sends_nothing(journey: dict[str, Any]) -> None:
 def test_plan_shows_every_change_with_its_reason_and_exits_with_3(journey: dict[str, Any]) -> None:
     """The whole screen, on stdout; nothing on stderr, no colour, nothing written."""
     assert journey["plan"].code == 3
-    assert screen(journey["plan"].out) == PLAN
+    assert screen(journey["plan"].out) == SIGNED + PLAN
     assert journey["plan"].err == ""
     assert not journey["planned_wrote"]
 
@@ -217,7 +219,7 @@ def test_verify_before_apply_is_not_yet(journey: dict[str, Any]) -> None:
 def test_apply_shows_the_plan_then_each_change(journey: dict[str, Any]) -> None:
     """The whole screen; exit 0; a credential file of mode 0600."""
     assert journey["apply"].code == 0
-    assert screen(journey["apply"].out) == PLAN + APPLIED
+    assert screen(journey["apply"].out) == SIGNED + PLAN + APPLIED
     assert journey["apply"].err == ""
     assert stat.S_IMODE((journey["folder"] / "support-desk.env").stat().st_mode) == 0o600
 
@@ -236,7 +238,7 @@ def test_the_apply_document_has_the_documented_keys(journey: dict[str, Any]) -> 
     assert document["requests"].keys() == {"graph", "remoting", "token"}
     assert all(number > 0 for number in document["requests"].values())
     assert re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{8}", document["run"])
-    assert screen(found.err).startswith(PLAN)
+    assert screen(found.err).startswith(SIGNED + PLAN)
     assert "10 of 10" not in found.err  # the result is the document
 
 
@@ -653,7 +655,7 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
         first = taken.getsockname()[1] - 2
         found = Console(tmp_path).here("sandbox", "up", "--listen", str(first))
     assert found.code == 2
-    assert found.err.startswith(f"error: cannot listen on the ports {first} to {first + 6}: ")
+    assert found.err.startswith(f"error: cannot listen on the ports {first} to {first + 7}: ")
     assert "= help: choose another first port, or 0 for free ones" in found.err
     with socket.socket() as free:
         free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -717,6 +719,6 @@ def test_a_reader_that_goes_away_is_no_bug(journey: dict[str, Any], running: Run
         ["bash", "-c", f'"{EXOSP}" plan playbook.yaml | head -1'],
         cwd=console.folder, env=console.variables({}), capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
-    assert done.stdout == "  + application  create Support Desk Mail\n"
+    assert done.stdout == SIGNED.splitlines()[0] + "\n"
     assert "Traceback" not in done.stderr
     assert "bug" not in done.stderr

@@ -1,5 +1,7 @@
-"""The Exchange port over WinRM, end to end on an embedded tenant: real TLS, WSMan and PSRP, and the vendor's cmdlets."""
+"""The Exchange port over each remoting that reaches the embedded tenant by itself: real TLS, WSMan and PSRP, or the admin
+API, and the vendor's cmdlets."""
 
+import contextlib
 import json
 import ssl
 import time
@@ -15,7 +17,10 @@ import pytest
 from exosp import tenant
 from exosp.clouds import Cloud, read_file
 from exosp.errors import Forbidden, Missing, NotYetVisible, Unreachable, UsageError
-from exosp.exchange import Cmdlet, Item, Online, Rows
+from exosp.exchange import Cmdlet, Item, Online, Remoting, Rows
+from exosp.exchange.admin_api import AdminApi
+from exosp.exchange.remotings import Opened, choose
+from exosp.exchange.spreading import Pieces
 from exosp.exchange.winrm import Timeouts, Winrm, target
 from exosp.sandbox.server import Running
 from exosp.sandbox.tenant import Options
@@ -98,6 +103,13 @@ class Place:
         where = target(url or self.environment["EXOSP_REMOTING"], self.environment, ca=self.cloud.ca)
         return Winrm(where, changes.pop("connect", self.connect), timeouts=Timeouts(connect=5), **changes)
 
+    def by(self, name: str, **changes: Any) -> Opened:
+        """A remoting by its name in the table."""
+        if name == "winrm":
+            return self.remoting(**changes)
+        assert name == "admin-api"
+        return AdminApi(self.cloud, changes.pop("connect", self.connect), **changes)
+
     def application(self) -> Snapshot:
         """A registered application with its enterprise application, not known to Exchange."""
         app = self.post("/applications", {"displayName": "Desk"})
@@ -121,10 +133,28 @@ def place(_running: Running) -> Place:
     return found
 
 
+@pytest.fixture(params=["winrm", "admin-api"])
+def way(request: pytest.FixtureRequest) -> str:
+    """A remoting's name."""
+    return str(request.param)
+
+
 @pytest.fixture
-def remoting(place: Place) -> Iterator[Winrm]:
+def remoting(place: Place, way: str) -> Iterator[Remoting]:
+    opened = place.by(way)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def winrm(place: Place) -> Iterator[Winrm]:
     with place.remoting() as opened:
         yield opened
+
+
+def choose_pieces(way: str) -> Pieces:
+    """How the table has its items carried."""
+    return choose("winrm://" if way == "winrm" else way).pieces
 
 
 def send(online: Online, seen: Snapshot, *writes: Any) -> tuple[Snapshot, list[Any]]:
@@ -136,7 +166,7 @@ def send(online: Online, seen: Snapshot, *writes: Any) -> tuple[Snapshot, list[A
 
 
 @pytest.mark.parametrize("form", [0, 1, 2])
-def test_the_whole_chain(place, remoting, form):
+def test_the_whole_chain(place, way, remoting, form):
     """Resolve, register, grant, switch and read back: what was written is seen, whatever form the row's User has."""
     seen = place.application()
     place.set(permission_user=form)
@@ -175,6 +205,9 @@ def test_the_whole_chain(place, remoting, form):
     assert isinstance(online.transport().smtp_auth_disabled, bool)
     assert online.requests <= 12 + (2 if form else 0)
     assert place.connects == 1
+    counted = place.get("/requests")
+    assert bool(counted["remoting"]) == (way == "winrm")
+    assert bool(counted["admin-api"]) == (way == "admin-api")
 
 
 def test_writing_twice_is_done_twice(place, remoting):
@@ -209,12 +242,13 @@ def test_registering_too_early(place, remoting):
 
 
 @pytest.mark.parametrize("unknown", [0, 1])
-def test_unknown_addresses_among_many(place, remoting, unknown):
-    """Among many mailboxes, addresses nobody has are absent and the others found, whichever way Get-* answers them."""
+def test_unknown_addresses_among_many(place, way, unknown):
+    """Among many mailboxes, addresses nobody has are absent and the others found, whichever way Get-* answers them; by
+    several threads, in pages of three."""
     place.reset(mailboxes=150)
-    place.set(unknown_identity=unknown)
-    with place.remoting() as opened:
-        online = Online(opened)
+    place.set(unknown_identity=unknown, admin_api_page=3)
+    opened = place.by(way)
+    with contextlib.closing(opened), contextlib.closing(Online(opened, choose_pieces(way))) as online:
         rows = opened.run(Cmdlet("Get-Mailbox", {"ResultSize": "Unlimited"}))
         (everything,) = rows
         assert isinstance(everything, Rows)
@@ -274,21 +308,21 @@ def test_unknown_configuration(place):
     assert place.connects == 0
 
 
-def test_a_token_exchange_does_not_take(place):
+def test_a_token_exchange_does_not_take(place, way):
     """A refused token is an error of connecting, without the token in it; nothing was sent after it."""
 
     def connect() -> tuple[Token, str]:
         return Token(place.token(place.cloud.graph_scope)[0], time.time() + 3600), "contoso.onmicrosoft.com"
 
-    with place.remoting(connect=connect) as opened:
+    with contextlib.closing(place.by(way, connect=connect)) as opened:
         (answer,) = opened.run(Cmdlet("Get-TransportConfig"))
     assert isinstance(answer, tenant.Failed)
     assert isinstance(answer.error, Forbidden)
     assert "eyJ" not in f"{answer.error} {answer.error.where} {answer.error.hint}"
-    assert "Get-TransportConfig" not in str(place.get("/requests")["remoting"])
+    assert "Get-TransportConfig" not in str(place.get("/requests"))
 
 
-def test_what_a_token_fails_with_is_each_answer(place):
+def test_what_a_token_fails_with_is_each_answer(place, way):
     """A CloudError of signing in is the answer, with nothing sent; a UsageError is raised."""
 
     def unreachable() -> tuple[Token, str]:
@@ -297,31 +331,31 @@ def test_what_a_token_fails_with_is_each_answer(place):
     def wrong() -> tuple[Token, str]:
         raise UsageError("no such tenant")
 
-    with place.remoting(connect=unreachable) as opened:
+    with contextlib.closing(place.by(way, connect=unreachable)) as opened:
         answers = list(opened.run(Cmdlet("Get-Mailbox", {}, over="Identity"), [Item("a", frozenset())] * 2))
     assert [a.error.may_have_happened for a in answers] == [False, False]  # type: ignore[union-attr]
-    with place.remoting(connect=wrong) as opened, pytest.raises(UsageError):
+    with contextlib.closing(place.by(way, connect=wrong)) as opened, pytest.raises(UsageError):
         list(opened.run(Cmdlet("Get-TransportConfig")))
 
 
-def test_a_vanished_session_is_opened_again(place, remoting):
+def test_a_vanished_session_is_opened_again(place, winrm):
     """A shell that is gone: the cmdlet on its way did not run and says so; the next run opens and connects anew."""
-    (first,) = remoting.run(Cmdlet("Get-TransportConfig"))
+    (first,) = winrm.run(Cmdlet("Get-TransportConfig"))
     assert isinstance(first, Rows)
-    remoting._mine.session._pool.shell.close()  # as a host that reaps idle shells does
-    (gone,) = remoting.run(Cmdlet("Get-TransportConfig"))
+    winrm._mine.session.channel._pool.shell.close()  # as a host that reaps idle shells does
+    (gone,) = winrm.run(Cmdlet("Get-TransportConfig"))
     assert isinstance(gone, tenant.Failed)
     assert isinstance(gone.error, Unreachable)
     assert (gone.error.may_have_happened, gone.error.transient) == (False, True)
-    (again,) = remoting.run(Cmdlet("Get-TransportConfig"))
+    (again,) = winrm.run(Cmdlet("Get-TransportConfig"))
     assert isinstance(again, Rows)
     assert place.connects == 2
 
 
-def test_a_token_near_its_end_is_renewed_before_the_next_pipeline(place):
+def test_a_token_near_its_end_is_renewed_before_the_next_pipeline(place, way):
     """Once a token's lifetime is nearly over, the next run opens a new session with a fresh one, and none before."""
     clock = [time.time()]
-    with place.remoting(now=lambda: clock[0]) as opened:
+    with contextlib.closing(place.by(way, now=lambda: clock[0])) as opened:
         for _ in range(3):
             (answer,) = opened.run(Cmdlet("Get-TransportConfig"))
             assert isinstance(answer, Rows)

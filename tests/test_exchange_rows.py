@@ -111,7 +111,10 @@ def test_every_cmdlet_and_parameter_is_the_vendors():
     """Each name, type and pipeline parameter that the client can send stands in the vendor's help."""
     path = DATA / "cmdlets.json"
     help_ = json.loads((path if path.exists() else DATA / "client-cmdlets.json").read_text())["cmdlets"]
+    not_exchanges = {"Connect-Exosp", "Disconnect-Exosp", "Get-Command"}  # a prepared host's own, and PowerShell's
     for name, spec in CMDLETS.items():
+        if name in not_exchanges:
+            continue
         known = help_[name]["parameters"]
         for parameter, kind in spec.parameters.items():
             type_ = known[parameter]["type"]

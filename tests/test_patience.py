@@ -48,6 +48,15 @@ def test_throttling_waits_as_long_as_the_service_says() -> None:
     assert clock.pauses == [17.0]
 
 
+def test_settling_waits_as_long_as_the_service_says() -> None:
+    """Where some of many writes were throttled, the rest goes on no sooner than Retry-After says."""
+    some = NotYetVisible("slow down", service="remoting")
+    some.__cause__ = Throttled("slow down", after=41.0, service="remoting")
+    clock, service = Clock(), Service(some, "done")
+    assert Patience(clock).settle(service) == "done"
+    assert clock.pauses == [41.0]
+
+
 def test_a_wait_of_hours_is_not_obeyed_in_silence() -> None:
     """A service that asks for more than five minutes is an error that says so, at once."""
     clock, service = Clock(), Service(Throttled("come back tomorrow", after=86400.0, service="graph"))

@@ -186,7 +186,7 @@ mailboxes:
   - sales@contoso.com: {protocols: [imap]}
   -
   - *everyone
-exchange: {remoting: pwsh, host: "https://x", port: 99999, path: wsman, auth: kerbros}
+exchange: {remoting: soap, host: "https://x", port: 99999, path: wsman, auth: kerbros}
 exchange: {}
 """
 
@@ -287,9 +287,9 @@ error: `*everyone` is an alias, and aliases are not read
   --> bad.yaml:18:5
   = help: write the value out
 
-error: `exchange.remoting`: `pwsh` is no remoting
+error: `exchange.remoting`: `soap` is no remoting
   --> bad.yaml:19:22
-  = help: there is winrm
+  = help: there is winrm, pwsh, admin-api
 
 error: `exchange.host`: `https://x` is an address with a scheme
   --> bad.yaml:19:34
@@ -402,7 +402,7 @@ def test_not_a_playbook_at_all(text, expected):
         ("news@contoso.com", "INFO@contoso.com", "14:13 a mailbox needs no right to send as itself"),
         ("info@contoso.com\n    send_as:\n      from: news", "INFO@contoso.com\n    send_as:\n      from: info", "14:13 a mailbox needs no right to send as itself"),
         ("by: mailbox", "by: user", "15:11 `mailboxes.send_as.by`: `user` is no holder of SendAs"),
-        ("winrm", "admin-api", "16:22 `exchange.remoting`: `admin-api` is no remoting"),
+        ("winrm", "ews", "16:22 `exchange.remoting`: `ews` is no remoting"),
         ("5986", "0x10", "16:56 `exchange.port`: `0x10` is no port"),
         ("5986", "yes", "16:56 `exchange.port`: YAML takes `yes` for a truth value, not text"),
         ("exchange-host", '"host:5986"', "16:35 `exchange.host`: `host:5986` holds a colon"),

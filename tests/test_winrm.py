@@ -21,6 +21,7 @@ from exosp.errors import CloudError, Forbidden, Missing, Throttled, Unreachable,
 from exosp.exchange import Cmdlet, Item, winrm
 from exosp.exchange.channel import failure
 from exosp.exchange.errors import Record
+from exosp.exchange.sessions import Came
 from exosp.exchange.winrm import Target, Timeouts, Winrm, _wsman, target
 from exosp.tenant import Failed
 
@@ -336,17 +337,17 @@ def test_a_connection_that_fails_is_not_tried_twice():
 def test_a_host_that_repeats_the_token_does_not_leak_it(monkeypatch):
     """An error of connecting that quotes the token is shown without it."""
 
-    class Quoting(winrm._Session):
+    class Quoting(winrm._Channel):
         def _open(self) -> None:
             pass
 
         def pipeline(self, cmdlet, sends):
-            return winrm._Came([], [Record(f"no: {cmdlet.parameters['AccessToken']} is not valid")], [])
+            return Came([], [Record(f"no: {cmdlet.parameters['AccessToken']} is not valid")], [])
 
     class Token:
         token, expires_on = "eyJ0.secret", 0
 
-    monkeypatch.setattr(winrm, "_Session", Quoting)
+    monkeypatch.setattr(winrm, "_Channel", Quoting)
     (answer,) = Winrm(host(1, None), lambda: (Token(), "contoso.onmicrosoft.com")).run(GET)
     assert isinstance(answer, Failed)
     assert "is not valid" in answer.error.what

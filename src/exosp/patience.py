@@ -76,7 +76,10 @@ class _Steadily(wait_base):
         return self._missing > 0
 
     def __call__(self, retry_state: RetryCallState) -> float:
-        return 1.0 if self._evenly or 0 < self._missing < self._needed else float(self._growing(retry_state))
+        own = 1.0 if self._evenly or 0 < self._missing < self._needed else float(self._growing(retry_state))
+        fault = retry_state.outcome.exception() if retry_state.outcome else None
+        told = fault.__cause__ if fault else None  # some of many were refused for now: as long as the service says
+        return max(own, min(told.after or 0.0, RETRY_AFTER_CAP)) if isinstance(told, Throttled) else own
 
 
 def _repeatable(fault: BaseException) -> bool:

@@ -21,13 +21,18 @@ from ladder import LADDER
 from letters import LETTERS
 from mutant import Mutant
 from people import PEOPLE
+from powershell import POWERSHELL
 from rails import RAILS
 from records import RECORDS
+from remotings import REMOTINGS
 from retries import RETRIES
+from signing import SIGNING
 
 pytestmark = [pytest.mark.mutants, pytest.mark.timeout(300)]
 
-MUTANTS = (*CLIENT, *RETRIES, *RAILS, *RECORDS, *LETTERS, *HARM, *PEOPLE, *KINDER, *LADDER, *EXPLAINING)
+MUTANTS = (
+    *CLIENT, *SIGNING, *RETRIES, *RAILS, *RECORDS, *REMOTINGS, *POWERSHELL, *LETTERS, *HARM, *PEOPLE, *KINDER, *LADDER, *EXPLAINING,
+)  # fmt: skip
 FILES = sorted({mutant.test.partition("::")[0] for mutant in MUTANTS})
 
 

@@ -8,7 +8,7 @@ from typing import Any, NoReturn, cast
 
 import typer
 
-from . import apply, demo, destroy, explain, plan, sandbox, undo, verify
+from . import apply, demo, destroy, explain, plan, preflight, sandbox, template, undo, verify
 from .options import Format
 from .screen import Screen, Stopped
 
@@ -39,12 +39,14 @@ def _root(
 
 # The second line is what the list of commands says: one line each in 80 columns.
 app.command("demo", short_help="The main job, from nothing to proof, on an emulated tenant.")(demo.demo)
+app.command("preflight", short_help="Say what you may do, and what is missing.")(preflight.preflight)
 app.command("plan", short_help="Show what apply would change. Writes nothing.")(plan.plan)
 app.command("apply", short_help="Make the tenant as the playbook says.")(apply.apply)
 app.command("verify", short_help="Prove it with real logins. Writes nothing.")(verify.verify)
 app.command("explain", cls=explain.Pasted, short_help="What a pasted failure means, and what to do.")(explain.explain)
 app.command("undo", short_help="Put back what a run changed.")(undo.undo)
 app.command("destroy", short_help="Remove all that exosp made, nothing else.")(destroy.destroy)
+app.command("template", short_help="Print a file to start from.")(template.template)
 app.add_typer(sandbox.app, name="sandbox", short_help="An emulated tenant for other programs.")
 
 
@@ -90,4 +92,4 @@ def _outside() -> Screen:
     return Screen(Format.json if as_json else Format.text, command=command, verbose=verbose)
 
 
-_COMMANDS = ("demo", "plan", "apply", "verify", "undo", "destroy", "sandbox")
+_COMMANDS = ("demo", "preflight", "plan", "apply", "verify", "undo", "destroy", "sandbox")

@@ -7,18 +7,21 @@ import typer
 
 from .carrying import Job, Options, carry_out
 from .options import (
+    ClientId,
     CloudFile,
     Deadline,
     Foreign,
     Format,
     FormatOption,
     JournalFolder,
+    NoCache,
     NoColor,
     NoInput,
     OutsideFolder,
     PlaybookPath,
     Quiet,
     Removals,
+    SignInOption,
     Verbose,
     Yes,
 )
@@ -84,10 +87,13 @@ def apply(
     quiet: Quiet = False,
     verbose: Verbose = False,
     no_color: NoColor = False,
+    sign_in: SignInOption = "auto",
+    client_id: ClientId = None,
+    no_cache: NoCache = False,
 ) -> None:
     """Plan, ask, write, and read back until the tenant shows it. Running it again changes nothing."""
     given = Options(
         playbook, yes, form, timeout, journal, cloud_file, allow_outside, allow_removals, allow_foreign, no_input,
-        quiet, verbose, no_color,
+        quiet, verbose, no_color, sign_in, tuple(client_id or ()), no_cache,
     )  # fmt: skip
     carry_out(Apply(saved_plan), given)

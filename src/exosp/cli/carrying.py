@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from .options import Format, journals, seconds
+from .options import Format, journals, seconds, signing_in
 from .screen import Screen
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ class Options:
     quiet: bool
     verbose: bool
     no_color: bool
+    sign_in: str = "auto"
+    client_id: tuple[str, ...] = ()
+    no_cache: bool = False
 
 
 class Job:
@@ -90,7 +93,9 @@ def carry_out(job: Job, given: Options) -> NoReturn:
             from ..journal import opened
             from ..plan import Limits, guard
             from ..report import document, text
+            from ..report.preflight import line
             from ..steps.application import foreign
+            from .allowed import looked_up, must_be_allowed
             from .asking import confirm, must_be_able_to_ask, must_keep_a_journal
             from .telling import changes
             from .wiring import Session, new_run, read
@@ -102,7 +107,10 @@ def carry_out(job: Job, given: Options) -> NoReturn:
             job.begin(want)
             run = new_run()
             screen.working("signing in")
-            session = stack.enter_context(Session(want, screen, cloud_file=given.cloud_file, deadline=deadline))
+            how = signing_in(given.sign_in, given.client_id, given.no_cache, given.no_input, screen.note)
+            session = stack.enter_context(
+                Session(want, screen, cloud_file=given.cloud_file, deadline=deadline, sign_in=how)
+            )
             kept = stack.enter_context(
                 opened(
                     journals(given.journal),
@@ -120,14 +128,19 @@ def carry_out(job: Job, given: Options) -> NoReturn:
             job.approve(found)
             must_keep_a_journal(found, given.journal, no_input=given.no_input)
             limits = Limits(given.allow_removals, given.allow_foreign)
+            screen.working("reading what you may do")
+            allowed = None if found.empty else looked_up(session, want, seen, found)
         for earlier in kept.history.unfinished:
             screen.tell(f"Run {earlier.id} did not end. {job.earlier}\n")
         if job.unremembered and seen.application is not None and not kept.history.runs:
             screen.tell(text.wrapped(job.unremembered, screen.width) + "\n")
+        if allowed is not None:
+            screen.tell(line(allowed, session.cloud.name, emulated=session.cloud.emulated) + "\n")
         shown = text.plan(found, screen.width, text.wrapped(job.nothing(seen), screen.width))
         screen.tell(shown)
         guard(found, seen, limits, foreign=foreign(want, seen))
-        if not found.empty:
+        if allowed is not None:
+            must_be_allowed(allowed, str(given.playbook), job.command)
             confirm(f"\n{job.question(found, want.tenant)}", yes=given.yes)
             screen.tell("")
         for before, stands, lost, unknown in kept.settle(seen):

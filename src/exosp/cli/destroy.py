@@ -5,18 +5,21 @@ from typing import TYPE_CHECKING, Any
 
 from .carrying import Job, Options, carry_out
 from .options import (
+    ClientId,
     CloudFile,
     Deadline,
     Foreign,
     Format,
     FormatOption,
     JournalFolder,
+    NoCache,
     NoColor,
     NoInput,
     OutsideFolder,
     PlaybookPath,
     Quiet,
     Removals,
+    SignInOption,
     Verbose,
     Yes,
 )
@@ -85,10 +88,13 @@ def destroy(
     quiet: Quiet = False,
     verbose: Verbose = False,
     no_color: NoColor = False,
+    sign_in: SignInOption = "auto",
+    client_id: ClientId = None,
+    no_cache: NoCache = False,
 ) -> None:
     """Remove all that exosp made: grants, Exchange's entry, secrets, the application; and put protocol switches back."""
     given = Options(
         playbook, yes, form, timeout, journal, cloud_file, allow_outside, allow_removals, allow_foreign, no_input, quiet,
-        verbose, no_color,
+        verbose, no_color, sign_in, tuple(client_id or ()), no_cache,
     )  # fmt: skip
     carry_out(Destroy(), given)

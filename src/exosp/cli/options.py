@@ -1,10 +1,14 @@
 """The options that several commands share. Light: Typer reads these when exosp starts."""
 
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from ..signin import Asked
 
 
 class Format(StrEnum):
@@ -36,6 +40,49 @@ OutsideFolder = Annotated[bool, typer.Option("--allow-outside", help="Let save_t
 Deadline = Annotated[
     str, typer.Option("--timeout", metavar="DURATION", help="How long to wait for things to settle, as 90s, 15m or 2h.")
 ]
+
+
+SignInOption = Annotated[
+    str,
+    typer.Option(
+        "--sign-in",
+        metavar="HOW",
+        envvar="EXOSP_SIGN_IN",
+        show_envvar=False,
+        help="How you sign in: auto, azure-cli, azure-pipelines, browser, certificate, device-code, managed-identity, "
+        "secret or workload-identity.",
+    ),
+]
+ClientId = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--client-id", metavar="ID",
+        help="The public client that a person signs in by; graph=ID or exchange=ID for one of the two services.",
+        show_default=False,
+    ),
+]  # fmt: skip
+NoCache = Annotated[
+    bool, typer.Option("--no-cache", help="Keep no token of a person's on disk, encrypted or not.", show_default=False)
+]
+
+
+def signing_in(
+    sign_in: str, client_id: Sequence[str] | None, no_cache: bool, no_input: bool, tell: Callable[[str], None]
+) -> "Asked":
+    """What the command line says of signing in. ``tell`` says what a person must do. Raises UsageError."""
+    from platformdirs import user_state_path
+
+    from ..signin import Asked, clients
+    from .asking import somebody_is_there
+
+    return Asked(
+        sign_in=sign_in,
+        client_ids=clients(client_id or []),
+        cache=not no_cache,
+        terminal=somebody_is_there(no_input=no_input),
+        folder=user_state_path("exosp") / "sign-ins",
+        tell=tell,
+    )
 
 
 def seconds(text: str, option: str) -> float:

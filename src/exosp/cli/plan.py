@@ -6,18 +6,23 @@ from typing import Annotated
 import typer
 
 from .options import (
+    ClientId,
     CloudFile,
     Deadline,
     Format,
     FormatOption,
     JournalFolder,
+    NoCache,
     NoColor,
+    NoInput,
     OutsideFolder,
     PlaybookPath,
     Quiet,
+    SignInOption,
     Verbose,
     journals,
     seconds,
+    signing_in,
 )
 from .screen import Screen
 
@@ -35,9 +40,13 @@ def plan(
     journal: JournalFolder = None,
     cloud_file: CloudFile = None,
     allow_outside: OutsideFolder = False,
+    no_input: NoInput = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
     no_color: NoColor = False,
+    sign_in: SignInOption = "auto",
+    client_id: ClientId = None,
+    no_cache: NoCache = False,
 ) -> None:
     """Show what apply would change, each change with its reason. Reads only. Exit code 3 where there are changes."""
     with Screen(form, command="plan", quiet=quiet, verbose=verbose, no_color=no_color) as screen:
@@ -46,15 +55,20 @@ def plan(
             from ..converge import Memory, look
             from ..journal import folder, history
             from ..report import document, text
+            from ..report.preflight import line
+            from .allowed import looked_up
             from .wiring import Session, read
 
             want = read(playbook, allow_outside=allow_outside)
             screen.tenant = want.tenant
             screen.working("signing in")
-            with Session(want, screen, cloud_file=cloud_file, deadline=deadline) as session:
+            how = signing_in(sign_in, client_id, no_cache, no_input, screen.note)
+            with Session(want, screen, cloud_file=cloud_file, deadline=deadline, sign_in=how) as session:
                 screen.working("reading the tenant")
                 left = history(folder(journals(journal), session.tenant.tenant_id, want.app.unique_name))
                 seen, found = look(want, session.tenant, session.patience, Memory(left))
+                screen.working("reading what you may do")
+                allowed = looked_up(session, want, seen, found)
         if out is not None:
             from ..plan import saved
             from . import plans
@@ -63,5 +77,6 @@ def plan(
         if screen.json:
             screen.document(document.plan(found, seen))
         else:
+            screen.tell(line(allowed, session.cloud.name, emulated=session.cloud.emulated) + "\n")
             screen.say(text.plan(found, screen.width))
         raise typer.Exit(1 if found.refused else 0 if found.empty else 3)

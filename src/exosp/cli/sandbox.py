@@ -40,7 +40,7 @@ TenantFile = Annotated[
     Path | None,
     typer.Option("--tenant", metavar="FILE", help="What the tenant holds at first, YAML.", show_default=False),
 ]
-Listen = Annotated[int, typer.Option("--listen", metavar="PORT", help="The first of seven fixed ports; 0: free ones.")]
+Listen = Annotated[int, typer.Option("--listen", metavar="PORT", help="The first of eight fixed ports; 0: free ones.")]
 
 
 def need_extra() -> None:

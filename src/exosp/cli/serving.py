@@ -37,7 +37,7 @@ def _listening(running: Running, listen: int) -> Running:
         return running.__enter__()
     except OSError as fault:
         raise UsageError(
-            f"cannot listen on the ports {listen} to {listen + 6}: {fault.strerror}",
+            f"cannot listen on the ports {listen} to {listen + 7}: {fault.strerror}",
             where="--listen",
             hint="choose another first port, or 0 for free ones",
         ) from None
@@ -79,7 +79,7 @@ def run(options: dict[str, Any], tenant: Path | None, listen: int, command: list
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, pass_on)
         try:
-            child = subprocess.Popen(command, env=clean_environment(running.environment()))  # noqa: S603 - the user's own command
+            child = subprocess.Popen(command, env=_variables(running))  # noqa: S603 - the user's own command
         except OSError as fault:
             raise UsageError(
                 f"cannot run {command[0]}: {fault.strerror}", where="sandbox run", hint="nothing was run"
@@ -88,6 +88,13 @@ def run(options: dict[str, Any], tenant: Path | None, listen: int, command: list
         return code if code >= 0 else 128 - code
     finally:
         running.__exit__(None, None, None)
+
+
+def _variables(running: Running) -> dict[str, str]:
+    """The command's environment. In its PATH ``pwsh`` is the emulated one: a real one would take the tenant's token to
+    Exchange Online."""
+    found = clean_environment(running.environment())
+    return found | {"PATH": os.pathsep.join([str(running.sandbox.pwsh.parent), found.get("PATH", os.defpath)])}
 
 
 def _has_terminal() -> bool:

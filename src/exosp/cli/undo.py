@@ -7,17 +7,20 @@ import typer
 
 from .carrying import Job, Options, carry_out
 from .options import (
+    ClientId,
     CloudFile,
     Deadline,
     Foreign,
     Format,
     FormatOption,
     JournalFolder,
+    NoCache,
     NoColor,
     NoInput,
     OutsideFolder,
     Quiet,
     Removals,
+    SignInOption,
     Verbose,
     Yes,
 )
@@ -129,11 +132,14 @@ def undo(
     quiet: Quiet = False,
     verbose: Verbose = False,
     no_color: NoColor = False,
+    sign_in: SignInOption = "auto",
+    client_id: ClientId = None,
+    no_cache: NoCache = False,
 ) -> None:
     """Put back the grants, protocol switches and roles that a run changed, where they stand as it left them."""
     name, path = told_apart(run, playbook)
     given = Options(
         path, yes, form, timeout, journal, cloud_file, allow_outside, allow_removals, allow_foreign, no_input, quiet,
-        verbose, no_color,
+        verbose, no_color, sign_in, tuple(client_id or ()), no_cache,
     )  # fmt: skip
     carry_out(Undo(name), given)

@@ -7,18 +7,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .options import (
+    ClientId,
     CloudFile,
     Deadline,
     Format,
     FormatOption,
     JournalFolder,
+    NoCache,
     NoColor,
+    NoInput,
     OutsideFolder,
     PlaybookPath,
     Quiet,
+    SignInOption,
     Verbose,
     journals,
     seconds,
+    signing_in,
 )
 from .screen import Screen
 
@@ -101,9 +106,13 @@ def verify(
     journal: JournalFolder = None,
     cloud_file: CloudFile = None,
     allow_outside: OutsideFolder = False,
+    no_input: NoInput = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
     no_color: NoColor = False,
+    sign_in: SignInOption = "auto",
+    client_id: ClientId = None,
+    no_cache: NoCache = False,
 ) -> None:
     """Plan again, which must be empty, then log in as the application to every mailbox over every protocol. Exit code 3
     where something is not as it must be."""
@@ -116,7 +125,7 @@ def verify(
             from ..report import text
             from ..verify import case, prove
             from . import outputs
-            from .signing import signing_in
+            from .signing import signing_in as person_signing_in
             from .telling import proofs
             from .wiring import Session, closed, read, recipient
 
@@ -128,8 +137,9 @@ def verify(
             some = Sample(sample, outputs.any_seed() if seed is None else seed) if sample is not None else None
             longest = max(len(address) for address in (*(box.address for box in want.boxes), *refused))
             screen.working("signing in")
-            way = signing_in(person.value, want) if person else None
-            session = Session(want, screen, cloud_file=cloud_file, deadline=deadline, person=way)
+            way = person_signing_in(person.value, want) if person else None
+            how = signing_in(sign_in, client_id, no_cache, no_input, screen.note)
+            session = Session(want, screen, cloud_file=cloud_file, deadline=deadline, person=way, sign_in=how)
             with session:
                 screen.working("reading the tenant")
                 left = history(folder(journals(journal), session.tenant.tenant_id, want.app.unique_name))

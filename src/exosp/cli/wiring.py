@@ -4,6 +4,7 @@ all; it decides nothing."""
 import os
 import re
 import secrets
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,8 +16,9 @@ from typing import TYPE_CHECKING
 from .. import clouds, mail, playbook, signin
 from ..clouds import Cloud
 from ..errors import Missing, UsageError
-from ..exchange import winrm
+from ..exchange import remotings
 from ..exchange.online import Online
+from ..exchange.sessions import Tenancy
 from ..graph import Graph
 from ..mail import PROBES, Listing, Reading, Sent
 from ..mail.letter import compose
@@ -79,19 +81,25 @@ class Session:
         environment: Mapping[str, str] | None = None,
         clock: Clock | None = None,
         person: "Way | None" = None,
+        sign_in: signin.Asked | None = None,
     ) -> None:
         self.want = want
         self.environment = os.environ if environment is None else environment
         self.cloud = screen.cloud = _cloud(want, cloud_file, self.environment)
         self.tokens = 0
         self.run = new_run()  # as letters name it
-        self._admin = signin.admin(self.cloud, _in_tenant(want, self.environment))
-        self._admin.on_request = self._count
-        self._connected = False
-        target = winrm.target(_remoting(want, self.environment), self.environment, ca=self.cloud.ca)
-        self._remoting = winrm.Winrm(target, self._connect, exchange_environment=self.cloud.exchange_environment)
-        self.graph = Graph(self.cloud, self._admin)
-        self.exchange = Online(self._remoting)
+        # Led to the tenant that the playbook names: a token from any other would write in the wrong tenant.
+        self.admin = signin.admin(self.cloud, self.environment, sign_in, tenant=want.tenant, on_request=self._count)
+        self._signing = threading.Lock()
+        self._mine = threading.local()
+        self._renewed = 0  # how often the token was renewed
+        self._took: dict[object, int] = {}  # the renewal at which each taker took it
+        address = _remoting(want, self.environment)
+        way = remotings.choose(address)
+        setting = remotings.Setting(self.cloud, self.environment, self._connect, self._sign_in, want.tenant)
+        self._remoting = way.opens(address, setting)
+        self.graph = Graph(self.cloud, self.admin)
+        self.exchange = Online(self._remoting, way.pieces)
         self.patience = Patience(clock or WallClock(), deadline, screen.waiting)
         self.vault: EnvFile | Nowhere = Nowhere()
         if want.app.credential is not None:
@@ -115,9 +123,10 @@ class Session:
     def _close(self) -> None:
         if self._person is not None:
             self._person.close()
+        self.exchange.close()
         self._remoting.close()
         self.graph.close()
-        self._admin.close()
+        self.admin.close()
 
     def _count(self) -> None:
         self.tokens += 1
@@ -125,7 +134,7 @@ class Session:
     def _tenant_id(self) -> str:
         """The id of the tenant that the playbook names, from a token issued there. Raises UsageError where that is not
         the one that the environment says."""
-        token = self.patience.transport(self._admin.exchange_token)
+        token = self.patience.transport(self.admin.exchange_token)
         found = str(token.claims.get("tid", ""))
         said = self.environment.get("AZURE_TENANT_ID", "")
         if _GUID.fullmatch(said) and said.lower() != found.lower():
@@ -134,21 +143,42 @@ class Session:
                 where=str(self.want.path),
                 hint="sign in to the tenant that the playbook names, or take the playbook of this one",
             )
+        if not self.admin.takes_tenant:
+            there = self.patience.transport(lambda: signin.tenant_id(self.cloud, self.want.tenant))
+            if there != found.lower():
+                raise UsageError(
+                    f"the playbook's tenant {self.want.tenant} is {there}, and this {self.admin.sign_in} is of {found}",
+                    where=str(self.want.path),
+                    hint="it signs in to its own tenant alone: run the playbook of that one, or sign in another way",
+                )
         return found
 
-    def _connect(self) -> tuple[winrm.Token, str]:
+    def _connect(self) -> tuple["_Passing", Tenancy]:
+        """For a session of this thread's own. Raises CloudError, and UsageError for a tenant that no session takes."""
         if not self.want.tenant.lower().endswith((".onmicrosoft.com", ".onmicrosoft.us", ".partner.onmschina.cn")):
             raise UsageError(
                 f"Connect-ExchangeOnline needs the tenant's initial domain, and the playbook says {self.want.tenant}",
                 where=str(self.want.path),
                 hint="write tenant: <name>.onmicrosoft.com",
             )
-        if self._connected:
-            self._admin.renew()  # Exchange's clock ended the last connection, whatever ours says
-        self._connected = True
-        token = self._admin.exchange_token()
+        return self._take(vars(self._mine).setdefault("taker", object()))
+
+    def _sign_in(self) -> tuple["_Passing", Tenancy]:
+        """For all requests of one remoting. Raises CloudError."""
+        return self._take(self)
+
+    def _take(self, taker: object) -> tuple["_Passing", Tenancy]:
+        """A token. Who comes again does so because Exchange's clock ended the last one, whatever ours says: it is renewed,
+        unless another taker had that done meanwhile."""
+        with self._signing:
+            if self._took.get(taker) == self._renewed:
+                self.admin.renew()
+                self._renewed += 1
+            self._took[taker] = self._renewed
+            token = self.admin.exchange_token()
         lifetime = (token.expires - token.obtained).total_seconds()  # both by the endpoint's clock
-        return _Passing(token.reveal(), int(time.time() + lifetime)), self.want.tenant
+        tenancy = Tenancy(self.want.tenant, user=token.user_principal_name, delegated=token.of_partner)
+        return _Passing(token.reveal(), int(time.time() + lifetime)), tenancy
 
     def consent_link(self, seen: Snapshot) -> str:
         """Where somebody who may consent does so: the portal's page of the application's permissions."""
@@ -241,12 +271,6 @@ class _Passing:
     expires_on: int
 
 
-def _in_tenant(want: playbook.Playbook, environment: Mapping[str, str]) -> Mapping[str, str]:
-    """The environment, with the sign-in led to the tenant that the playbook names: a token from any other would write
-    in the wrong tenant."""
-    return {**environment, "AZURE_TENANT_ID": want.tenant} if environment.get("AZURE_TENANT_ID") else environment
-
-
 def _cloud(want: playbook.Playbook, cloud_file: Path | None, environment: Mapping[str, str]) -> Cloud:
     if cloud_file is not None:
         return clouds.read_file(cloud_file, any_host=True)
@@ -258,13 +282,17 @@ def _remoting(want: playbook.Playbook, environment: Mapping[str, str]) -> str:
     if environment.get("EXOSP_REMOTING"):
         return environment["EXOSP_REMOTING"]
     reach = want.exchange
-    if not reach.host:
-        raise UsageError(
-            "nothing says where Exchange's cmdlets run",
-            where=str(reach.place or want.path),
-            hint="set EXOSP_REMOTING=winrm://host:5986/wsman?auth=negotiate, or exchange: {host: …} in the playbook",
+    named = [name for name in ("host", "port", "path", "auth", "configuration") if getattr(reach, name)]
+    if reach.remoting in (None, "winrm") and reach.host:
+        query = "&".join(
+            f"{name}={value}" for name, value in (("auth", reach.auth), ("configuration", reach.configuration)) if value
         )
-    query = "&".join(
-        f"{name}={value}" for name, value in (("auth", reach.auth), ("configuration", reach.configuration)) if value
-    )
-    return f"winrm://{reach.host}:{reach.port or 5986}{reach.path or '/wsman'}" + (f"?{query}" if query else "")
+        return f"winrm://{reach.host}:{reach.port or 5986}{reach.path or '/wsman'}" + (f"?{query}" if query else "")
+    where = str(reach.place or want.path)
+    if reach.remoting is None or reach.remoting == "winrm":
+        raise remotings.nothing_set(environment, where)
+    if named:
+        raise UsageError(
+            f"{named[0]} goes with remoting: winrm, and the playbook says remoting: {reach.remoting}", where=where
+        )
+    return reach.remoting

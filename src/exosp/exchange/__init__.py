@@ -1,7 +1,8 @@
 """Exchange: cmdlets as data, whose rows and errors are whose, and the ways to run them.
 
 ``cmdlets`` is the vocabulary, ``errors`` what error records mean, ``joining`` who an answer belongs to, ``online`` the
-tenant's Exchange port on any remoting; one file a remoting: ``winrm``. Nothing heavy is imported before it is used.
+tenant's Exchange port on any remoting; ``remotings`` lists the ways, ``spreading`` holds how much is under way at once. One
+file a remoting: ``winrm``, ``pwsh``, ``admin_api``. Nothing heavy is imported before it is used.
 """
 
 from .cmdlets import CHUNK, CMDLETS, OURS, Answer, Cmdlet, Item, Remoting, Row, Rows

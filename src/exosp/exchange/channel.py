@@ -112,7 +112,7 @@ def _not_admitted(case: _Case) -> Forbidden:
         f"the management host does not admit {who} by {case.host.auth}",
         service=SERVICE, asked=case.asked, status=401,
         hint="look at EXOSP_REMOTING_USER and EXOSP_REMOTING_PASSWORD; the account must be in the host's Remote "
-        "Management Users, and the host must allow this auth=",
+        "Management Users, or in the group that the session configuration is for, and the host must allow this auth=",
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 from ..tenant import Failed, Unknown
 
-Kind = Literal["string", "bool", "bool-or-null", "switch", "list", "secret"]
+Kind = Literal["string", "bool", "bool-or-null", "switch", "list", "secret", "secure"]
 Row = Mapping[str, object]
 
 CHUNK = 100  # items a pipeline: large enough to save round trips, small enough to lose little when one breaks
@@ -47,10 +47,18 @@ class Spec:
 
 CMDLETS: Mapping[str, Spec] = {
     "Connect-ExchangeOnline": Spec(
-        {"AccessToken": "secret", "Organization": "string", "ExchangeEnvironmentName": "string", "CommandName": "list",
+        {"AccessToken": "secret", "Organization": "string", "DelegatedOrganization": "string", "UserPrincipalName": "string",
+         "AppId": "string", "CertificateThumbprint": "string", "ExchangeEnvironmentName": "string", "CommandName": "list",
          "ShowBanner": "switch", "SkipLoadingFormatData": "switch"},
     ),
     "Disconnect-ExchangeOnline": Spec({"Confirm": "switch"}),
+    # A constrained endpoint's own (templates/host.ps1); the token goes as a SecureString.
+    "Connect-Exosp": Spec(
+        {"Token": "secure", "Organization": "string", "DelegatedOrganization": "string", "UserPrincipalName": "string",
+         "ExchangeEnvironmentName": "string"},
+    ),
+    "Disconnect-Exosp": Spec({}),
+    "Get-Command": Spec({"Name": "list"}),  # what an endpoint of somebody's making offers
     "Get-ServicePrincipal": Spec({"Identity": "string"}, role="Role Management"),
     "New-ServicePrincipal": Spec(
         {"AppId": "string", "ObjectId": "string", "DisplayName": "string"}, role="Role Management"
@@ -95,12 +103,13 @@ CMDLETS: Mapping[str, Spec] = {
         over="Identity", join=_BY_ID, role=_RECIPIENTS,
     ),
     "Get-TransportConfig": Spec({}, role="View-Only Configuration"),
+    "Get-OrganizationConfig": Spec({}, role="View-Only Configuration"),
 }  # fmt: skip
 
-OURS = tuple(name for name in CMDLETS if not name.endswith("-ExchangeOnline"))  # what a session must offer
+OURS = tuple(name for name, spec in CMDLETS.items() if spec.role)  # what a session must offer
 
 _PYTHON: Mapping[Kind, tuple[type, ...]] = {
-    "string": (str,), "secret": (str,), "bool": (bool,), "bool-or-null": (bool, type(None)), "switch": (bool,),
+    "string": (str,), "secret": (str,), "secure": (str,), "bool": (bool,), "bool-or-null": (bool, type(None)), "switch": (bool,),
     "list": (tuple, list),
 }  # fmt: skip
 
@@ -147,7 +156,7 @@ class Cmdlet:
 
     def _shown(self, name: str, value: object) -> str:
         match self.spec.parameters[name]:
-            case "secret":
+            case "secret" | "secure":
                 return f"-{name} …"
             case "switch":
                 return f"-{name}" if value else f"-{name}:$false"
@@ -162,10 +171,12 @@ class Cmdlet:
 @dataclass(frozen=True)
 class Item:
     """One piece of pipeline input: the text that is sent, and every text by which a row may name the same thing,
-    lower case, read beforehand."""
+    lower case, read beforehand. ``anchor``: an address of the mailbox it is, where it is known to be one: a remoting that
+    chooses the server itself finds that mailbox's own by it."""
 
     send: str
     known_as: frozenset[str]
+    anchor: str = ""
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,8 @@ _ADMINS = (
 _TABLE: tuple[_Row, ...] = (
     _Row("CommandNotFoundException", r"is not recognized as (the |a )?name of a cmdlet|^\S+ is not present\b",
          _no_such_cmdlet, whole=True),
-    _Row("NamedParameterNotFound", r"parameter cannot be found that matches parameter name",
+    # The admin API's word for it is the second (measured).
+    _Row("NamedParameterNotFound|AmbiguousParameterSetException", r"parameter cannot be found that matches parameter name",
          _forbidden("the caller's management roles hold the cmdlet without this parameter: Exchange Administrator "
                     "has all of them", "NamedParameterNotFound"), whole=True),
     _Row("AADServicePrincipalNotFound", r"No ServicePrincipal with Object Id",

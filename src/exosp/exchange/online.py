@@ -7,7 +7,7 @@ one. Nothing here waits, and no write is repeated.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TypeVar, assert_never
+from typing import assert_never
 
 from .. import tenant
 from ..errors import CloudError, Conflict, Forbidden, Missing, NotYetVisible, Throttled, Unreachable
@@ -38,25 +38,50 @@ from ..writes import (
     SetClientAccess,
     Trustee,
 )
-from .cmdlets import CHUNK, Answer, Cmdlet, Item, Remoting, Row, Rows
+from .cmdlets import OURS, Answer, Cmdlet, Item, Remoting, Row, Rows
 from .errors import SERVICE
 from .joining import present, several, shown, truth
 from .records import client_access, entry, mailbox_or_not, no_mailbox, permission, recipient_permission
 from .records import mailbox as as_mailbox
+from .spreading import ALONE, Pieces, Spread
 from .trustees import Pair, Trustees, one_trustee
-
-T = TypeVar("T")
 
 _ALL = {"ResultSize": "Unlimited"}  # the default is 1,000 rows and a warning
 
 
 class Online:
-    """The Exchange port. ``requests`` counts pipelines; connecting is the remoting's own affair."""
+    """The Exchange port. ``pieces``: how the remoting takes many items. ``requests`` counts pipelines, or requests of a
+    remoting that has none; connecting is the remoting's own affair."""
 
-    def __init__(self, remoting: Remoting) -> None:
+    def __init__(self, remoting: Remoting, pieces: Pieces = ALONE) -> None:
         self._remoting = remoting
+        self._spread = Spread(remoting, pieces)
         self._trustees = Trustees()
         self.requests = 0
+
+    def close(self) -> None:
+        """Let go of the threads. Before the remoting is closed."""
+        self._spread.close()
+
+    # What the caller may do
+
+    def commands(self) -> tuple[frozenset[str], frozenset[str] | None]:
+        """The cmdlets that the caller's roles hold, and those that were asked about, None for all. A cmdlet that one may
+        not run does not exist: the module's own file of them where the remoting has it, else what a session shows.
+        Raises CloudError."""
+        listed = getattr(self._remoting, "cmdlets", None)
+        if listed is not None:
+            self.requests += 1
+            return frozenset(listed()), None
+        # With a wildcard, since an exact name that is not there is an error.
+        rows = self._rows(Cmdlet("Get-Command", {"Name": tuple(f"{name}*" for name in OURS)}))
+        held = {shown(row, "Name").lower() for row in rows}
+        return frozenset(name for name in OURS if name.lower() in held), frozenset(OURS)
+
+    def is_dehydrated(self) -> bool:
+        """Whether the organization refuses new roles and scopes. Raises CloudError."""
+        rows = self._rows(Cmdlet("Get-OrganizationConfig"))
+        return any(truth(row, "IsDehydrated") for row in rows)
 
     # Reads
 
@@ -172,23 +197,22 @@ class Online:
         answered = False
         known = _known(seen)
         for cmdlet, group in _grouped(writes, seen):
-            for part in _parts(group):
-                items = [_item(write, known) for write in part] if cmdlet.over else []
-                answers = self._run(cmdlet, items)
-                if not answered:
-                    _raise_if_nothing_was_sent(answers)
-                for write, answer in zip(part, answers, strict=True):
-                    answered = True
-                    yield write, _done(write, answer, seen)
+            items = [_item(write, known) for write in group] if cmdlet.over else []
+            answers = self._run(cmdlet, items)
+            if not answered:
+                _raise_if_nothing_was_sent(answers)
+            for write, answer in zip(group, answers, strict=True):
+                answered = True
+                yield write, _done(write, answer, seen)
 
     # Running
 
-    def _run(self, cmdlet: Cmdlet, items: Sequence[Item] = ()) -> list[Answer]:
-        """One pipeline."""
-        self.requests += 1
-        answers = list(self._remoting.run(cmdlet, items))
-        assert len(answers) == max(1, len(items)), f"{cmdlet}: {len(answers)} answers for {len(items)} items"
-        return answers
+    def _run(self, cmdlet: Cmdlet, items: Sequence[Item] = (), *, alone: bool = False) -> list[Answer]:
+        before = self._spread.requests
+        try:
+            return self._spread.run(cmdlet, items, alone=alone)
+        finally:
+            self.requests += self._spread.requests - before
 
     def _rows(self, cmdlet: Cmdlet) -> tuple[Row, ...]:
         """All rows of a cmdlet without input. Raises its CloudError."""
@@ -196,15 +220,14 @@ class Online:
 
     def _ask(self, cmdlet: Cmdlet, items: Sequence[Item]) -> list[Answer]:
         """One answer an item. What is unclear within a batch is asked once more, alone."""
-        answers: list[Answer] = []
-        for part in _parts(items):
-            some = self._run(cmdlet, part)
-            if len(part) > 1:
-                some = [
-                    self._run(cmdlet, [item])[0] if isinstance(answer, tenant.Unknown) else answer
-                    for item, answer in zip(part, some, strict=True)
-                ]
-            answers += some
+        if not items:
+            return []
+        answers = self._run(cmdlet, items)
+        unclear = [n for n, answer in enumerate(answers) if isinstance(answer, tenant.Unknown)]
+        if unclear and len(items) > 1:
+            again = self._run(cmdlet, [items[n] for n in unclear], alone=True)
+            for n, answer in zip(unclear, again, strict=True):
+                answers[n] = answer
         return answers
 
     def _each(self, cmdlet: Cmdlet, mailboxes: Sequence[Mailbox]) -> Iterator[tuple[Mailbox, tuple[Row, ...]]]:
@@ -327,25 +350,19 @@ def _item(write: ExchangeWrite, known: dict[MailboxId, Mailbox]) -> Item:
     assert not isinstance(write, NewServicePrincipal | RemoveServicePrincipal)
     if write.mailbox in known:
         return _as_item(known[write.mailbox])
-    return Item(write.mailbox, frozenset({write.mailbox.lower(), write.address.lower()}))
+    return Item(write.mailbox, frozenset({write.mailbox.lower(), write.address.lower()}), write.address)
 
 
 def _as_item(mailbox: Mailbox) -> Item:
-    return Item(mailbox.id, mailbox.forms | mailbox.addresses)
-
-
-def _parts(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), CHUNK):
-        yield items[start : start + CHUNK]
+    return Item(mailbox.id, mailbox.forms | mailbox.addresses, mailbox.upn or mailbox.address)
 
 
 def _raise_if_nothing_was_sent(answers: Sequence[Answer]) -> None:
+    """Several pieces of one cmdlet may each have an error of its own. The longest wait that was asked for counts."""
     errors = [answer.error for answer in answers if isinstance(answer, tenant.Failed)]
-    first = errors[0] if len(errors) == len(answers) else None
-    if first is None or any(error is not first for error in errors):
-        return
-    if isinstance(first, Throttled) or (isinstance(first, Unreachable) and not first.may_have_happened):
-        raise first
+    unsent = [e for e in errors if isinstance(e, Throttled) or (isinstance(e, Unreachable) and not e.may_have_happened)]
+    if len(unsent) == len(answers):
+        raise max(unsent, key=lambda error: error.after or 0.0)
 
 
 _SHOWS_NOTHING = (SetClientAccess, RemoveServicePrincipal, RemoveMailboxPermission, RemoveRecipientPermission)

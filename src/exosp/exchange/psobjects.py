@@ -1,5 +1,6 @@
-"""pypsrp's deserialised objects as plain rows and records. Nothing else knows how pypsrp holds them."""
+"""What pypsrp and psrpcore deserialise, as plain rows and records. Nothing else knows how they hold it."""
 
+import enum
 from typing import Any
 
 from .errors import Record
@@ -77,3 +78,79 @@ def _iteration(record: Any) -> int | None:
             number = info[0]
             return number if isinstance(number, int) and number > 0 else None
     return None
+
+
+# psrpcore's objects, which hold the same in another way
+
+
+def core_row_of(value: Any) -> dict[str, object] | None:
+    """As ``row_of``."""
+    if isinstance(value, dict):
+        return {str(name): core_plain(held) for name, held in value.items()}
+    meta = getattr(value, "PSObject", None)
+    if meta is None or isinstance(value, str | int | float | list):
+        return None
+    return {str(p.name): core_plain(p.get_value(value)) for p in _held(meta)}
+
+
+def core_plain(value: Any) -> object:
+    """As ``plain``: psrpcore's texts and numbers are subclasses of Python's, which must not leak out."""
+    match value:
+        case None | bool():
+            return value
+        case enum.Enum():
+            return value.name
+        case int():
+            return int(value)
+        case float():
+            return float(value)
+        case str():
+            return str.__str__(value)
+        case dict():
+            return tuple(core_plain(part) for part in value.values())
+        case list() | tuple() | set():
+            return tuple(core_plain(part) for part in value)
+    meta = getattr(value, "PSObject", None)
+    if meta is not None:
+        properties = {str(p.name): p.get_value(value) for p in _held(meta)}
+        if any("System.Management.Automation.SwitchParameter" in str(name) for name in meta.type_names):
+            return core_plain(properties.get("IsPresent"))
+        if meta.to_string is not None:
+            return str.__str__(meta.to_string)
+    return str(value)
+
+
+def core_record_of(error: Any, *, terminating: bool) -> Record:
+    """As ``record_of``."""
+    exception, category = error.Exception, error.CategoryInfo
+    meta = getattr(exception, "PSObject", None)
+    properties = {str(p.name): p.get_value(exception) for p in _held(meta)} if meta is not None else {}
+    details = getattr(error.ErrorDetails, "Message", None)
+    texts = (properties.get("Message"), details, error.PSObject.to_string, getattr(meta, "to_string", None))
+    types = [str(name).removeprefix("Deserialized.") for name in getattr(meta, "type_names", ())]
+    kinds = (
+        getattr(category, "Reason", None), error.FullyQualifiedErrorId, *types,
+        properties.get("SerializedRemoteException") and "RemoteException",
+    )  # fmt: skip
+    about = next((str(text) for text in (error.TargetObject, getattr(category, "TargetName", None)) if text), "")
+    return Record(
+        text=next((str(text).strip() for text in texts if text), ""),
+        kinds=" ".join(str(kind) for kind in kinds if kind),
+        about=about,
+        item=_core_iteration(error),
+        terminating=terminating,
+    )
+
+
+def core_warning_of(warning: Any) -> Record:
+    return Record(text=str(warning.Message or warning.PSObject.to_string or ""), item=_core_iteration(warning))
+
+
+def _held(meta: Any) -> list[Any]:
+    return [*meta.adapted_properties, *meta.extended_properties]
+
+
+def _core_iteration(record: Any) -> int | None:
+    info = getattr(record, "PipelineIterationInfo", None)
+    number = info[0] if info else None
+    return int(number) if isinstance(number, int) and number > 0 else None

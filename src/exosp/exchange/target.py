@@ -1,6 +1,7 @@
 """The management host's address: ``winrm://host:port/path?auth=…&configuration=…``, its credentials from the environment."""
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,13 +14,14 @@ AUTHS = ("basic", "certificate", "credssp", "kerberos", "negotiate", "ntlm")
 _WITH_PASSWORD = ("basic", "credssp", "ntlm")  # the others can use what the caller's machine holds
 _FORM = "winrm://host[:port]/path?auth=negotiate&configuration=Microsoft.PowerShell"
 _USER, _PASSWORD = "EXOSP_REMOTING_USER", "EXOSP_REMOTING_PASSWORD"
-_KEYS = ("auth", "configuration", "certificate", "key")
+_KEYS = ("auth", "configuration", "certificate", "key", "app", "thumbprint")
 
 
 @dataclass(frozen=True)
 class Target:
     """Where and how to reach the management host. ``ca``: a file of trusted certificates, None for the installed ones.
-    ``certificate`` and ``key``: PEM files, for auth=certificate alone."""
+    ``certificate`` and ``key``: PEM files, for auth=certificate alone. ``app`` and ``thumbprint``: the application, and its
+    certificate in the host's own store, by which the host connects to Exchange; then no token goes there."""
 
     host: str
     port: int = 5986
@@ -31,6 +33,8 @@ class Target:
     ca: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
+    app: str = ""
+    thumbprint: str = ""
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -80,8 +84,21 @@ def target(url: str, environment: Mapping[str, str], *, ca: Path | None = None) 
         auth=auth,
         configuration=configuration,
         ca=ca,
+        **_host_certificate(options),
         **_credentials(auth, options, environment),
     )
+
+
+def _host_certificate(options: Mapping[str, str]) -> dict[str, Any]:
+    """The application and the thumbprint of its certificate on the host, where the address names them."""
+    app, thumbprint = options.get("app", ""), options.get("thumbprint", "").replace(" ", "").upper()
+    if bool(app) != bool(thumbprint):
+        raise _wrong("app= and thumbprint= go together", "app=<client id>&thumbprint=<of its certificate on the host>")
+    if app and not re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", app):
+        raise _wrong(f"app={app!r} is no client id")
+    if thumbprint and not re.fullmatch(r"[0-9A-F]{40}", thumbprint):
+        raise _wrong("thumbprint= is not 40 hexadecimal digits", "certutil -store My on the host shows it")
+    return {"app": app, "thumbprint": thumbprint}
 
 
 def _credentials(auth: str, options: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, Any]:

@@ -304,12 +304,12 @@ class Graph:
     def _one(self, builder: Any, select: tuple[str, ...]) -> _Answer | None:
         """GET one object; None where the service says that it is not there."""
         try:
-            return self._ask(_request("GET", builder, {"%24select": list(select)}))
+            return self._ask(_request("GET", builder, {"%24select": list(select)} if select else {}))
         except refusals.NotThere:
             return None
 
-    def _pages(self, builder: Any, select: tuple[str, ...], asked: str = "", *, top: int = 0) -> Iterator[_Answer]:
-        query: dict[str, Any] = {"%24select": list(select)}
+    def _pages(self, builder: Any, select: tuple[str, ...] = (), asked: str = "", *, top: int = 0) -> Iterator[_Answer]:
+        query: dict[str, Any] = {"%24select": list(select)} if select else {}
         if top:
             query["%24top"] = top
         if asked:

@@ -26,7 +26,7 @@ LOCAL = re.compile(rf"{ATOM}(\.{ATOM})*")  # RFC 5321 §4.1.2, without quoted fo
 ADDRESS_LENGTH, LOCAL_LENGTH, DOMAIN_LENGTH = 254, 64, 253  # RFC 5321 §4.5.3.1
 
 AUTHS = ("basic", "certificate", "credssp", "kerberos", "negotiate", "ntlm")  # pypsrp's
-REMOTINGS = ("winrm",)
+REMOTINGS = ("winrm", "pwsh", "admin-api")
 CREDENTIALS = ("secret", "federated")
 ACCESS = ("application", "delegated")
 JOINERS = "\u200c\u200d"  # ordinary letters of Persian and Hindi names, though Unicode counts them as format characters

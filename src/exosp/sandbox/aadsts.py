@@ -71,6 +71,11 @@ ERRORS: dict[int, tuple[str, int, str]] = {
     700027: ("invalid_client", 401, "The certificate with identifier used to sign the client assertion is {problem} on application. [Reason - {reason}, Thumbprint of key used by client: '{thumbprint}', Please visit the Azure Portal, Graph Explorer or directly use MS Graph to see configured keys for app Id '{client}'.]"),
     50012: ("invalid_client", 401, "Client assertion contains an invalid signature. [Reason - The provided signature value did not match the expected signature value., Thumbprint of key used by client: '{thumbprint}']"),
     700211: ("invalid_client", 401, "No matching federated identity record found for presented assertion issuer '{issuer}'. Please check your federated identity credential Subject, Audience and Issuer against the presented assertion. https://learn.microsoft.com/entra/workload-id/workload-identity-federation"),
+    700212: ("invalid_client", 401, "No matching federated identity record found for presented assertion audience '{audience}'. Check your federated identity credential Subject, Audience and Issuer against the presented assertion. https://learn.microsoft.com/entra/workload-id/workload-identity-federation"),
+    700213: ("invalid_client", 401, "No matching federated identity record found for presented assertion subject '{subject}'. Check your federated identity credential Subject, Audience and Issuer against the presented assertion. https://learn.microsoft.com/entra/workload-id/workload-identity-federation"),
+    7002138: ("invalid_client", 401, "No matching federated identity record found for presented assertion subject '{subject}'. The subject matches with case-insensitive comparison, but not with case-sensitive comparison. Check your federated identity credential Subject, Audience and Issuer against the presented assertion. See documentation at: https://learn.microsoft.com/entra/workload-id/workload-identity-federation."),
+    50013: ("invalid_client", 401, "Assertion failed signature validation. [Reason - The key was not found.]"),
+    50166: ("invalid_request", 400, "Request to External OIDC endpoint failed."),
 }  # fmt: skip
 
 

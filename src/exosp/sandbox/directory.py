@@ -52,6 +52,7 @@ class Entity:
     secrets: dict[str, str] = field(default_factory=dict)  # keyId -> digest
     secret_usable_at: dict[str, float] = field(default_factory=dict)  # keyId -> sandbox time
     certificates: dict[str, bytes] = field(default_factory=dict)  # keyId -> DER
+    federated: dict[str, dict[str, Any]] = field(default_factory=dict)  # id -> federatedIdentityCredential
 
     @property
     def id(self) -> str:
@@ -74,6 +75,7 @@ class Directory:
         self.permission_grants: dict[str, Entity] = {}  # oauth2PermissionGrants
         self.people = People()
         self.directory_roles: dict[str, set[str]] = {}
+        self.eligible_roles: dict[str, set[str]] = {}  # to be activated in PIM
 
     def application(self, app_id: str) -> Entity | None:
         """The application by appId, replicated or not."""

@@ -40,6 +40,7 @@ from psrpcore.types import (
 )
 
 from . import clixml, records
+from .cmdlets.endpoints import ENDPOINTS
 from .cmdlets.engine import Command, Engine
 from .cmdlets.outcome import Failure, Item, not_emulated
 from .cmdlets.session import Runspace
@@ -50,8 +51,6 @@ _log = logging.getLogger(__name__)
 # psrpcore logs every message it reads, and a message may carry a token.
 logging.getLogger("psrpcore").setLevel(logging.INFO)
 
-# Session configurations: may scripts run? ExchangeManagement stands for an endpoint in no-language mode (JEA).
-CONFIGURATIONS = {"Microsoft.PowerShell": True, "PowerShell.7": True, "ExchangeManagement": False}
 FRAGMENT = 32768  # a real server's fragment
 MOST_RUNSPACES = 64
 _HEADER = struct.Struct(">QQBI")  # object id, fragment id, start and end, length
@@ -148,16 +147,30 @@ class _Writer:
         self._shell.flush()
 
 
+# $PSVersionTable by edition, as SESSION's private data shows it (FACTS §7: the module on PowerShell 7 wants 7.4 or newer).
+DESKTOP = {"PSVersion": PSVersion("5.1.0.0"), "PSEdition": "Desktop", "WSManStackVersion": PSVersion("3.0")}
+CORE = {"PSVersion": PSVersion("7.6.0.0"), "PSEdition": "Core", "WSManStackVersion": PSVersion("3.0")}
+
+
 class PowerShellShell(Shell):
-    """One runspace pool. ``creation``: the bytes of creationXml. Raises Fault where they are no pool's opening."""
+    """One runspace pool. ``creation``: the bytes that open it; more may follow by ``send``, and ``opened`` says so.
+    Raises Fault for what is no PSRP."""
 
     input_streams = ("stdin", "pr")
     may_disconnect = True
 
-    def __init__(self, shell_id: str, resource_uri: str, session_id: str, engine: Engine, creation: bytes) -> None:
+    def __init__(
+        self,
+        shell_id: str,
+        resource_uri: str,
+        session_id: str,
+        engine: Engine,
+        creation: bytes,
+        versions: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__(shell_id, resource_uri, session_id)
         self._engine = engine
-        self._full_language = CONFIGURATIONS[resource_uri.rpartition("/")[2]]
+        self._endpoint = ENDPOINTS[resource_uri.rpartition("/")[2]]
         self._objects = _Numbers()
         # A real server spreads the opening over two or three Receives.
         self._outbox = Fragments(self._objects, held=2)
@@ -165,11 +178,12 @@ class PowerShellShell(Shell):
         self._idle: list[Runspace] = []
         self._made = 0
         self._returned = asyncio.Event()
-        versions = {"PSVersion": PSVersion("5.1.0.0"), "PSEdition": "Desktop", "WSManStackVersion": PSVersion("3.0")}
-        self._pool = _Pool(application_private_data={"PSVersionTable": versions, "exosp": "emulated"})
+        self._pool = _Pool(application_private_data={"PSVersionTable": versions or DESKTOP, "exosp": "emulated"})
         self._feed(creation)
-        if self._pool.state != RunspacePoolState.Opened:
-            raise Fault("bad-parameter", "creationXml opens no runspace pool.")
+
+    @property
+    def opened(self) -> bool:
+        return bool(self._pool.state == RunspacePoolState.Opened)
 
     # What the SOAP layer asks
 
@@ -179,16 +193,20 @@ class PowerShellShell(Shell):
             data = base64.b64decode("".join(arguments), validate=True)
         except (ValueError, binascii.Error):
             raise Fault("bad-parameter", "A PowerShell command has a GUID and a fragment in base64.") from None
-        key = str(pipeline_id).upper()
-        if key in self._running:
-            raise Fault("exists", "A pipeline of that id runs.")
-        running = self._running[key] = _Running(ServerPipeline(self._pool, pipeline_id), self._objects)
+        self.begin(pipeline_id)
         try:
             self._feed(data)
         except Fault:
-            self._forget(key, running)
+            self._forget(command_id.upper(), self._find(command_id))
             raise
         return command_id
+
+    def begin(self, pipeline_id: uuid.UUID) -> None:
+        """A pipeline of that id, whose messages are still to come. Raises Fault."""
+        key = str(pipeline_id).upper()
+        if key in self._running:
+            raise Fault("exists", "A pipeline of that id runs.")
+        self._running[key] = _Running(ServerPipeline(self._pool, pipeline_id), self._objects)
 
     def send(self, command_id: str, stream: str, data: bytes, end: bool) -> None:
         if command_id:
@@ -276,7 +294,7 @@ class PowerShellShell(Shell):
         if self._idle:
             return self._idle.pop()
         self._made += 1
-        return Runspace()
+        return Runspace(endpoint=self._endpoint)
 
     async def _run(self, running: _Running, event: Any) -> None:
         runspace = None
@@ -325,7 +343,7 @@ class PowerShellShell(Shell):
         statements = [statement for statement in statements if statement]
         writer = _Writer(self, running, statements[0][0].name, int(pipeline.remote_stream_options))
         items = None if pipeline.no_input else running.items()
-        await self._engine.run(runspace, statements, items, writer, full_language=self._full_language)
+        await self._engine.run(runspace, statements, items, writer, full_language=self._endpoint.scripts)
 
     def message(self, kind: PSRPMessageType, running: _Running, data: bytes) -> bytes:
         """One message to the client (MS-PSRP §2.2.1)."""

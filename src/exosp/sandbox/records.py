@@ -38,7 +38,7 @@ def plain(value: Any, depth: int = 0) -> Any:
         case None | bool():
             return value
         case PSSecureString():
-            return SecureString()
+            return SecureString(value.decrypt())
         case enum.Enum():
             return value.name
         case int():

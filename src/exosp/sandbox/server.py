@@ -19,7 +19,7 @@ from typing import Any
 
 from aiohttp import web
 
-from . import entra, graph, initial, management, wsman
+from . import admin_api, entra, graph, initial, management, outofproc, wsman
 from .doors import imap, pop, smtp
 from .tenant import Options, Ports, Tenant
 from .tls import Authority
@@ -44,6 +44,7 @@ class Sandbox:
         self._runners: list[web.AppRunner] = []
         self._servers: list[asyncio.Server] = []
         self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._stand_ins: outofproc.StandIns | None = None
 
     async def start(self) -> None:
         """Listen. Raises OSError where a fixed port is taken."""
@@ -57,6 +58,7 @@ class Sandbox:
                 pop=await self._door(lambda r, w: pop.serve(tenant, r, w), 4, tls),
                 smtp=await self._door(lambda r, w: smtp.serve(tenant, tls, r, w), 5, None),
                 management=await self._web(management.build(tenant, self._content), 6, None),
+                admin_api=await self._web(admin_api.build(tenant), 7, tls),
             )
         except OSError:
             await self.stop()
@@ -65,6 +67,8 @@ class Sandbox:
         self._folder = tempfile.TemporaryDirectory(prefix="exosp-sandbox-")
         self.ca_path.write_bytes(self._authority.ca_pem)
         self.cloud_path.write_text(json.dumps(self.cloud(), indent=2), encoding="utf-8")
+        self._stand_ins = outofproc.StandIns(tenant, Path(self._folder.name))
+        await self._stand_ins.listen()
 
     async def stop(self) -> None:
         for server in self._servers:
@@ -73,6 +77,9 @@ class Sandbox:
             await runner.cleanup()
         if self._servers:
             await asyncio.sleep(2 * TLS_FAREWELL)  # a connection whose client says no goodbye ends by itself
+        if self._stand_ins is not None:
+            self._stand_ins.close()
+            await asyncio.sleep(0)  # for their connections to end
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
@@ -114,6 +121,12 @@ class Sandbox:
         assert self._folder is not None, "not started"
         return Path(self._folder.name, "cloud.json")
 
+    @property
+    def pwsh(self) -> Path:
+        """The stand-in for PowerShell's program; its folder can stand in PATH."""
+        assert self._folder is not None, "not started"
+        return Path(self._folder.name, "bin", "pwsh")
+
     def cloud(self) -> dict[str, str]:
         """The cloud file, schema exosp/cloud/1."""
         ports = self.tenant.ports
@@ -123,7 +136,7 @@ class Sandbox:
             "login": f"https://localhost:{ports.login}",
             "graph": f"https://localhost:{ports.graph}",
             "exchange_resource": "https://outlook.office365.com",
-            "admin_api": f"https://localhost:{ports.remoting}",
+            "admin_api": f"https://localhost:{ports.admin_api}",
             "imap": f"localhost:{ports.imap}",
             "pop": f"localhost:{ports.pop}",
             "smtp": f"localhost:{ports.smtp}",

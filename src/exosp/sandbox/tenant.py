@@ -26,6 +26,9 @@ class Options:
     mess: int | None = None  # the seed of what others' hands left behind
     service_principals: int = 0  # more enterprise applications than the tenant file names
     domain: str = "contoso.onmicrosoft.com"
+    module: str = (
+        "3.9.2"  # ExchangeOnlineManagement where PowerShell runs; empty: not installed. January 2026, FACTS §7
+    )
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Ports:
     login: int = 0
     graph: int = 0
     remoting: int = 0
+    admin_api: int = 0
     imap: int = 0
     pop: int = 0
     smtp: int = 0
@@ -51,7 +55,7 @@ class Tenant:
     ``watch`` is for tests in this process, and no part of the sandbox's public face: it is called, in the sandbox's own
     thread, with "before" just before a write is carried out and with "after" once it was and nothing of its answer is
     sent, and with the write: ``graph POST /applications``, ``graph batch PATCH /applications/{id}``,
-    ``remoting Add-MailboxPermission`` (once an input item). A write that is refused has no "after".
+    ``remoting Add-MailboxPermission``, ``admin-api Add-MailboxPermission`` (once an input item). A write that is refused has no "after".
     """
 
     def __init__(self, options: Options) -> None:
@@ -64,6 +68,8 @@ class Tenant:
         self.host_password = secrets.token_urlsafe(18)
         self.person = ""
         self.person_password = secrets.token_urlsafe(18)
+        # The provisioning application's certificate in the management host's store.
+        self.host_thumbprint = secrets.token_hex(20).upper()
         self.signer = Signer(Clock(options.speed), self.tenant_id)
         self.reset(options)
 

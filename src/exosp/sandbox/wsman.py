@@ -19,6 +19,7 @@ from xml.sax.saxutils import escape
 from aiohttp import web
 
 from . import hangup, psrp, soap, winrs
+from .cmdlets.endpoints import ENDPOINTS
 from .cmdlets.engine import Engine
 from .shells import Shell
 from .soap import RSP, Fault, Request
@@ -215,14 +216,16 @@ class _Host:
         shell: Shell
         if uri == CMD:
             shell = winrs.CmdShell(shell_id, uri, request.session_id)
-        elif uri.startswith(POWERSHELL) and uri.removeprefix(POWERSHELL) in psrp.CONFIGURATIONS:
+        elif uri.startswith(POWERSHELL) and uri.removeprefix(POWERSHELL) in ENDPOINTS:
             creation = _decoded(body.findtext(f"{{{soap.PWSH}}}creationXml"))
-            shell = psrp.PowerShellShell(shell_id, uri, request.session_id, self._engine, creation)
+            shell = pool = psrp.PowerShellShell(shell_id, uri, request.session_id, self._engine, creation)
+            if not pool.opened:
+                raise Fault("bad-parameter", "creationXml opens no runspace pool.")
         elif uri.startswith(POWERSHELL):
             raise Fault(
                 "no-resource",
                 f"Cannot find the {uri.removeprefix(POWERSHELL)[:80]} session configuration; there are: "
-                f"{', '.join(psrp.CONFIGURATIONS)}.",
+                f"{', '.join(ENDPOINTS)}.",
             )
         else:
             raise Fault("no-resource", f"No shell of the kind {uri[:120]!r}.")

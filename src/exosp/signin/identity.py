@@ -7,28 +7,31 @@ a repeated request from memory) is avoided by starting anew. Nothing heavy is im
 
 import base64
 import json
-import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, quote_plus, urlsplit
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
-from ..clouds import CLOUDS, Cloud
-from ..errors import CloudError, Unreachable, UsageError
-from ..transport import Lost, causes, http_date, is_loopback, no_answer, retry_after, trusted
-from .refusals import Refusal, refused
+from ..clouds import Cloud
+from ..errors import CloudError, Forbidden, Unreachable, UsageError
+from ..transport import Lost, causes, no_answer
+from . import here
+from .refusals import refused
+from .wire import Elsewhere
+from .wire import Wire as _Wire
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, TokenCredential
 
-CONNECT_TIMEOUT = 15  # seconds
-READ_TIMEOUT = 60  # seconds
-
-_MICROSOFT = frozenset(urlsplit(cloud.login).hostname for cloud in CLOUDS.values())
+_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _TENANT = re.compile(r"[A-Za-z0-9.-]+")
+
+# Delegated permissions that let a person's token run Exchange's cmdlets: of a client of one's own, and of the
+# ExchangeOnlineManagement module's. Azure CLI's token carries user_impersonation alone, which does not (field reports).
+EXCHANGE_SCOPES = frozenset({"Exchange.Manage", "AdminApi.AccessAsUser.All"})
 
 
 @dataclass(frozen=True, repr=False)
@@ -50,6 +53,35 @@ class Token:
     def reveal(self) -> str:
         """The text, for the one request that carries it."""
         return self._text
+
+    @property
+    def of_person(self) -> bool:
+        """Delegated permissions stand in ``scp``, an application's own in ``roles``
+        (learn.microsoft.com/entra/identity-platform/access-token-claims-reference)."""
+        return isinstance(self.claims.get("scp"), str)
+
+    @property
+    def permissions(self) -> frozenset[str]:
+        """What the token may do at its resource: application permissions, or a person's delegated ones."""
+        if self.of_person:
+            return frozenset(str(self.claims["scp"]).split())
+        roles = self.claims.get("roles")
+        return frozenset(map(str, roles)) if isinstance(roles, list) else frozenset()
+
+    @property
+    def user_principal_name(self) -> str:
+        """Whose token it is; empty for an application's. Connect-ExchangeOnline -AccessToken needs it for a person's."""
+        if not self.of_person:
+            return ""
+        names = (self.claims.get(name) for name in ("upn", "preferred_username", "unique_name"))
+        return next((name for name in names if isinstance(name, str) and name), "")
+
+    @property
+    def of_partner(self) -> bool:
+        """A person whose home is another tenant than the token's: ``idp`` names who signed them in, and stands only where
+        that is not the issuer (same page). Connect-ExchangeOnline then needs -DelegatedOrganization."""
+        home = _GUID.search(str(self.claims.get("idp", "")))
+        return self.of_person and home is not None and home[0].lower() != str(self.claims.get("tid", "")).lower()
 
 
 def app_token(
@@ -75,20 +107,72 @@ def app_token(
         credential.close()
 
 
+class Source(Protocol):
+    """One sign-in, made ready: what tokens are asked of."""
+
+    @property
+    def name(self) -> str:
+        """As ``--sign-in`` has it."""
+        ...
+
+    @property
+    def shown(self) -> str:
+        """Whose it is, as far as that is known before a token is: a client id, or words."""
+        ...
+
+    @property
+    def takes_tenant(self) -> bool: ...
+
+    @property
+    def keeps(self) -> bool:
+        """Whether a person would be asked again if it were made anew."""
+        ...
+
+    def key(self, scope: str) -> str:
+        """Which credential serves a scope: a person can need two clients."""
+        ...
+
+    def scopes(self, scope: str) -> tuple[str, ...]:
+        """What is asked for where a service's ``.default`` is wanted."""
+        ...
+
+    def build(self, key: str) -> Any:
+        """A credential of azure-identity. Raises UsageError."""
+        ...
+
+    def done(self, key: str, credential: Any) -> None:
+        """A token has come from it."""
+        ...
+
+    def instead(self) -> "Source | None":
+        """Where this sign-in turns out not to be there at all, and nobody asked for it by name: the next."""
+        ...
+
+
 class Admin:
     """The one who runs exosp. ``requests`` counts token requests. Tokens are held in memory while they last."""
 
-    def __init__(self, cloud: Cloud, tenant: str, client_id: str, wire: "_Wire", build: Callable[[], Any]) -> None:
+    def __init__(self, cloud: Cloud, tenant: str, wire: _Wire, source: Source) -> None:
         self.tenant = tenant  # as it was given: an id, or a domain
         self._cloud = cloud
-        self._client_id = client_id
         self._wire = wire
-        self._build = build
-        self._credential: Any = build()
+        self._source = source
+        self._credentials: dict[str, Any] = {}
         self._held: dict[str, Token] = {}
+        self._credential(source.key(cloud.exchange_scope))  # what is wrong with a certificate is said at once
 
     def __repr__(self) -> str:
-        return f"Admin({self._client_id} in {self.tenant})"
+        return f"Admin({self._source.shown} by {self._source.name} in {self.tenant})"
+
+    @property
+    def sign_in(self) -> str:
+        """How, by the name that ``--sign-in`` takes."""
+        return self._source.name
+
+    @property
+    def takes_tenant(self) -> bool:
+        """Whether it could be led to the tenant; what belongs to a machine signs in to its own."""
+        return self._source.takes_tenant
 
     @property
     def requests(self) -> int:
@@ -104,29 +188,62 @@ class Admin:
         self._wire.on_request = hook
 
     def exchange_token(self) -> Token:
-        """For Connect-ExchangeOnline -AccessToken, and for the admin API. Raises CloudError."""
-        return self._token(self._cloud.exchange_scope)[0]
+        """For Connect-ExchangeOnline -AccessToken, and for the admin API. Raises CloudError, also where the sign-in can
+        reach Microsoft Graph alone."""
+        token = self._token(self._cloud.exchange_scope)[0]
+        if token.of_person and not EXCHANGE_SCOPES & token.permissions:
+            raise Forbidden(
+                f"this sign-in ({self._source.name}) cannot reach Exchange: its token carries "
+                f"{', '.join(sorted(token.permissions)) or 'no permission'} there",
+                service="token",
+                asked=f"token for {self._cloud.exchange_scope}",
+                hint="sign in with a client of your own tenant, which exosp preflight --bootstrap shows how to make: "
+                "--sign-in browser --client-id ID; or as an application",
+            )
+        return token
+
+    def graph_token(self) -> Token:
+        """For looking at what the sign-in may do. Raises CloudError."""
+        return self._token(self._cloud.graph_scope)[0]
 
     def graph_credential(self) -> "TokenCredential":
         """What the Graph SDK asks for tokens. Its failures are CloudErrors already."""
         return _GraphCredential(self)
 
     def renew(self) -> None:
-        """Forget the tokens that are held, where a service says that one has expired."""
-        self._credential.close()
-        self._credential = self._build()
+        """Forget the tokens that are held, where a service says that one has expired. What a person would have to be
+        asked for again is kept: it renews itself."""
+        if not self._source.keeps:
+            self.close()
 
     def close(self) -> None:
         """Close the connections to the sign-in host."""
-        self._credential.close()
+        for credential in self._credentials.values():
+            credential.close()
+        self._credentials.clear()
+
+    def _credential(self, key: str) -> Any:
+        if key not in self._credentials:
+            self._credentials[key] = self._source.build(key)
+        return self._credentials[key]
 
     def _token(self, scope: str, claims: str | None = None) -> "tuple[Token, AccessToken]":
-        asked = f"token for {scope} as {self._client_id}"
+        key = self._source.key(scope)
+        asked = f"token for {scope} as {self._source.shown}"
+        credential = self._credential(key)
         try:
-            token, raw = _ask(self._credential, self._wire, scope, asked, claims)
+            token, raw = _ask(credential, self._wire, self._source.scopes(scope), asked, claims, self._source.name)
+        except here.NotHere as fault:
+            following = self._source.instead()
+            if following is None:
+                raise UsageError(fault.what, where=fault.where, hint=fault.hint) from None
+            self.close()
+            self._source = following
+            return self._token(scope, claims)
         except CloudError:
             self.renew()  # msal answers a repeat of a refused request from memory for a minute
             raise
+        self._source.done(key, credential)
         held = self._held.get(scope)
         if held is not None and held.reveal() == token.reveal():
             return held, raw  # from memory: it was obtained then, not now
@@ -146,84 +263,6 @@ class _GraphCredential:
         return self._admin._token(scope, claims)[1]
 
 
-# Ways to sign in: one row each.
-
-
-@dataclass(frozen=True)
-class _SignIn:
-    """``chosen_by`` is the variable whose presence chooses this row; ``needs`` what must be set beside it."""
-
-    chosen_by: str
-    needs: tuple[str, ...]
-    secrets: tuple[str, ...]  # variables whose values may stand in no message
-    build: Callable[[Mapping[str, str], dict[str, Any]], Any]
-
-
-def _by_secret(environment: Mapping[str, str], options: dict[str, Any]) -> Any:
-    from azure.identity import ClientSecretCredential
-
-    return ClientSecretCredential(
-        environment["AZURE_TENANT_ID"], environment["AZURE_CLIENT_ID"], environment["AZURE_CLIENT_SECRET"], **options
-    )
-
-
-def _by_certificate(environment: Mapping[str, str], options: dict[str, Any]) -> Any:
-    from azure.identity import CertificateCredential
-
-    path = environment["AZURE_CLIENT_CERTIFICATE_PATH"]
-    password = environment.get("AZURE_CLIENT_CERTIFICATE_PASSWORD") or None
-    where = f"AZURE_CLIENT_CERTIFICATE_PATH={path}"
-    try:
-        return CertificateCredential(
-            environment["AZURE_TENANT_ID"], environment["AZURE_CLIENT_ID"], path, password=password, **options
-        )
-    except OSError as fault:
-        raise UsageError(f"cannot read the certificate: {fault.strerror}", where=where) from None
-    except (ValueError, TypeError):  # TypeError: cryptography's word for a missing or needless password
-        raise UsageError(
-            "the certificate cannot be used",
-            where=where,
-            hint="it must be PEM or PKCS#12 with its RSA private key; "
-            "where the key is encrypted, set AZURE_CLIENT_CERTIFICATE_PASSWORD",
-        ) from None
-
-
-_WHO = ("AZURE_TENANT_ID", "AZURE_CLIENT_ID")
-SIGN_INS: tuple[_SignIn, ...] = (  # the order in which azure-identity's own EnvironmentCredential looks
-    _SignIn("AZURE_CLIENT_SECRET", _WHO, ("AZURE_CLIENT_SECRET",), _by_secret),
-    _SignIn("AZURE_CLIENT_CERTIFICATE_PATH", _WHO, ("AZURE_CLIENT_CERTIFICATE_PASSWORD",), _by_certificate),
-)
-
-
-def admin(
-    cloud: Cloud,
-    environment: Mapping[str, str],
-    *,
-    on_request: Callable[[], None] = lambda: None,
-) -> Admin:
-    """Who runs exosp, by azure-identity's own variables. ``on_request`` is called before each token request. Nothing is
-    sent yet.
-
-    Raises UsageError naming what is missing and what to set.
-    """
-    given = {name: value for name, value in environment.items() if name.startswith("AZURE_") and value}
-    row = next((row for row in SIGN_INS if row.chosen_by in given), None)
-    missing = [name for name in (row.needs if row else _WHO) if name not in given]
-    if row is None:
-        missing.append(" or ".join(row.chosen_by for row in SIGN_INS))
-    if row is None or missing:
-        raise UsageError(
-            f"exosp is not signed in: {', '.join(missing)} not set",
-            where="environment",
-            hint="set AZURE_TENANT_ID and AZURE_CLIENT_ID, and AZURE_CLIENT_SECRET or AZURE_CLIENT_CERTIFICATE_PATH, of "
-            "the application that runs exosp (not of the one it makes)",
-        )
-    _check_tenant(given["AZURE_TENANT_ID"], "AZURE_TENANT_ID")
-    wire = _Wire(cloud, on_request, secrets=tuple(given[name] for name in row.secrets if name in given))
-    build = row.build
-    return Admin(cloud, given["AZURE_TENANT_ID"], given["AZURE_CLIENT_ID"], wire, lambda: build(given, wire.options()))
-
-
 def _check_tenant(tenant: str, name: str) -> None:
     if not _TENANT.fullmatch(tenant):
         raise UsageError(
@@ -231,94 +270,17 @@ def _check_tenant(tenant: str, name: str) -> None:
         )
 
 
-# What passes between us and the sign-in host
-
-
-class _Elsewhere(Exception):
-    """The metadata of a cloud file's login host named another host to send the secret to."""
-
-
-class _Wire:
-    """Watches one credential's requests. azure-identity keeps neither status, codes nor Date with its errors."""
-
-    def __init__(self, cloud: Cloud, on_request: Callable[[], None], secrets: tuple[str, ...]) -> None:
-        self.cloud = cloud
-        self.on_request = on_request
-        self.requests = 0
-        self.date: datetime | None = None
-        self.refusal: Refusal | None = None
-        self._secrets = secrets
-        self._own = urlsplit(cloud.login).hostname not in _MICROSOFT
-
-    def options(self) -> dict[str, Any]:
-        """Keywords for any credential of azure-identity. The authority is the host alone: the tenant in it doubles."""
-        for name in ("azure", "msal"):  # they log refusals as warnings, which Python prints where nobody listens
-            logging.getLogger(name).addHandler(_SILENT)
-        return {
-            "authority": self.cloud.login,
-            "disable_instance_discovery": self._own,
-            "connection_verify": trusted(self.cloud) or True,
-            "connection_timeout": CONNECT_TIMEOUT,
-            "read_timeout": READ_TIMEOUT,
-            "retry_total": 0,
-            "use_env_settings": not is_loopback(self.cloud.login),
-            "raw_request_hook": self.sending,
-            "raw_response_hook": self.received,
-        }
-
-    def sending(self, request: Any) -> None:
-        self.refusal = None
-        address = urlsplit(request.http_request.url)
-        if self._own and address.netloc != urlsplit(self.cloud.login).netloc:
-            raise _Elsewhere(address.netloc)
-        if request.http_request.method == "POST":
-            self.requests += 1
-            self.on_request()
-
-    def received(self, response: Any) -> None:
-        answer = response.http_response
-        self.date = http_date(answer.headers.get("Date"))
-        if answer.status_code < 400:
-            return
-        try:
-            body = json.loads(answer.text())
-        except (ValueError, LookupError):
-            body = None
-        body = body if isinstance(body, dict) else {}
-        codes = body.get("error_codes")
-        self.refusal = Refusal(
-            status=answer.status_code,
-            codes=tuple(code for code in codes if isinstance(code, int)) if isinstance(codes, list) else (),
-            error=str(body.get("error", "")),
-            text=self.scrub(str(body.get("error_description", ""))),
-            request_id=str(body.get("trace_id") or answer.headers.get("x-ms-request-id") or ""),
-            after=retry_after(answer.headers.get("Retry-After"), self.date),
-            legible="error" in body,
-        )
-
-    def scrub(self, text: str) -> str:
-        """``text`` without our secrets, should a server repeat what it was sent."""
-        for secret in self._secrets:
-            for form in {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}:
-                text = text.replace(form, "***")
-        return text
-
-
-_SILENT = logging.NullHandler()
-
-
 def _ask(
-    credential: Any, wire: _Wire, scope: str, asked: str, claims: str | None = None
+    credential: Any, wire: _Wire, scope: str | tuple[str, ...], asked: str, claims: str | None = None, sign_in: str = ""
 ) -> "tuple[Token, AccessToken]":
     from azure.core.exceptions import AzureError
 
-    wire.refusal = None
-    wire.date = None
+    wire.forget()
     options = {"claims": claims} if claims else {}
     try:
-        raw = credential.get_token(scope, **options)
-    except (AzureError, ValueError) as fault:
-        raise _why(fault, wire, asked) from None
+        raw = credential.get_token(*((scope,) if isinstance(scope, str) else scope), **options)
+    except (AzureError, ValueError, OSError) as fault:
+        raise _why(fault, wire, asked, sign_in) from None
     obtained = wire.date or datetime.now(UTC)
     claimed = claims_of(raw.token)
     ends = claimed.get("exp")
@@ -346,28 +308,31 @@ _UNKNOWN_ANSWER = Lost(
 )
 
 
-def _why(fault: BaseException, wire: _Wire, asked: str) -> CloudError:
+def _why(fault: BaseException, wire: _Wire, asked: str, sign_in: str = "") -> Exception:
     """Our error for what azure-identity raised. What was received says more than the exception does."""
     host = urlsplit(wire.cloud.login).netloc
-    refusal = wire.refusal
-    if refusal is None:
-        elsewhere = next((cause for cause in causes(fault) if isinstance(cause, _Elsewhere)), None)
-        if elsewhere is not None:
-            return CloudError(
-                f"{host} names another host for token requests ({elsewhere}); the secret was not sent",
-                service="token",
-                asked=asked,
-                hint="correct the cloud file's login address",
-            )
-        lost = no_answer(fault, host) or _UNKNOWN_ANSWER
-        return Unreachable(
-            lost.what.format(host=host),
-            may_have_happened=False,
-            transient=lost.transient,
+    refusal = wire.refusal or here.passed_on(fault)
+    if refusal is not None:
+        error = refused(refusal, host, asked)
+        error.at = wire.date
+        return error
+    elsewhere = next((cause for cause in causes(fault) if isinstance(cause, Elsewhere)), None)
+    if elsewhere is not None:
+        return CloudError(
+            f"{host} names another host for token requests ({elsewhere}); the secret was not sent",
             service="token",
             asked=asked,
-            hint=lost.hint,
+            hint="correct the cloud file's login address",
         )
-    error = refused(refusal, host, asked)
-    error.at = wire.date
-    return error
+    local = here.why(sign_in, fault, wire.helper, asked)
+    if local is not None:
+        return local
+    lost = no_answer(fault, host) or _UNKNOWN_ANSWER
+    return Unreachable(
+        lost.what.format(host=host),
+        may_have_happened=False,
+        transient=lost.transient,
+        service="token",
+        asked=asked,
+        hint=lost.hint,
+    )

@@ -22,9 +22,10 @@ from urllib.request import getproxies, proxy_bypass
 from ..clouds import Cloud
 from ..errors import CloudError, NotHere, Unreachable
 from ..transport import http_date, is_loopback, no_answer, retry_after, trusted
-from .identity import _MICROSOFT, _SILENT, CONNECT_TIMEOUT, READ_TIMEOUT, Token, claims_of
+from .identity import Token, claims_of
 from .loopback import Loopback, Shown
 from .refusals import Refusal, refused
+from .wire import CONNECT_TIMEOUT, MICROSOFT, READ_TIMEOUT, SILENT
 
 Way = Literal["browser", "device-code"]
 SIGN_IN_TIME = 900.0  # seconds: what Entra gives a device code
@@ -74,7 +75,7 @@ class Person:
         self._asked = f"token for {', '.join(permissions)} as {client_id}"
         self._wire = _Wire()
         self._authority = f"{cloud.login}/{tenant_id}"
-        self._own = urlsplit(cloud.login).hostname not in _MICROSOFT
+        self._own = urlsplit(cloud.login).hostname not in MICROSOFT
         self._client_id = client_id
         self._session = _session(cloud, self._wire, signing, own=self._own)
         self._app: Any = None
@@ -101,7 +102,7 @@ class Person:
     def _client(self) -> Any:
         import msal
 
-        logging.getLogger("msal").addHandler(_SILENT)  # it logs refusals, which Python prints where nobody listens
+        logging.getLogger("msal").addHandler(SILENT)  # it logs refusals, which Python prints where nobody listens
         return msal.PublicClientApplication(
             self._client_id,
             authority=self._authority,

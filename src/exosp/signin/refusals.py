@@ -40,12 +40,32 @@ _ROWS = (
     _Row((7000229,), Missing, "the application has no enterprise application in this tenant: create it"),
     _Row((700027, 50012), Forbidden,
          "upload the certificate to the application; one added a moment ago can take minutes to be known"),
-    _Row((700213, 7002138), Forbidden, "the federated credential's subject must match the token's, case included"),  # *
+    _Row((700213,), Forbidden,  # *
+         "copy the subject from this message into the federated credential: environment, branch and pull request differ, and "
+         "GitHub's newer form has ids in it, repo:OWNER@ID/REPOSITORY@ID:…"),
+    _Row((7002138,), Forbidden,  # *
+         "copy the subject from this message into the federated credential: it differs in upper and lower case alone"),
+    _Row((700211,), Forbidden, "add a federated credential with this issuer, to the letter, to the application"),  # *
+    _Row((700212,), Forbidden, "the token must be meant for api://AzureADTokenExchange: ask its issuer for that audience"),  # *
+    _Row((700024,), Forbidden,
+         "the assertion's time is over or has not come: have a new one made, and check the clocks here and of its issuer"),
+    _Row((50013,), Forbidden, "the assertion is not signed by a key that its issuer publishes now"),
+    _Row((50166, 90061), Unreachable,  # *
+         "Entra cannot fetch the issuer's keys: its metadata must be reachable from the internet, over https"),
+    _Row((700023,), Forbidden, "the assertion is meant for another tenant or cloud: check AZURE_TENANT_ID and the cloud's name"),
+    _Row((50076, 50079), Forbidden,
+         "a second factor is wanted: sign in anew where one can be given, with a browser or a code, or as an application"),
+    _Row((70043, 700082, 50173, 50078), Forbidden, "the sign-in has expired: sign in anew (az login, or the browser)"),
+    _Row((65002,), Forbidden,
+         "Microsoft's own client may not ask for this service: use a client of your tenant, --client-id ID; "
+         "exosp preflight --bootstrap shows how to make one"),
     _Row((90002, 900023), Missing, "is the tenant right, and in this cloud? Check AZURE_TENANT_ID and the cloud's name"),
     _Row((900382, 900432, 90038), Forbidden, "the tenant is in another cloud: name it by EXOSP_CLOUD or the playbook"),
     _Row((500011, 50001), Missing, "the tenant does not know that service: is it licensed, is the cloud right?"),
     _Row((70011, 1002012, 700022, 28000), CloudError, "the scope is wrong for this cloud: check exchange_resource and graph"),
-    _Row((65001, 650052), Forbidden, "an administrator must consent to the application's permissions"),
+    _Row((65001, 650052), Forbidden,
+         "an administrator must consent to the client's permissions: delegated Exchange.Manage for Exchange; "
+         "Application.ReadWrite.All and AppRoleAssignment.ReadWrite.All for Microsoft Graph (exosp preflight --bootstrap)"),
     _Row((50105, 501051), Forbidden, "assign the application to the service, or turn its required assignment off"),
     _Row((53003, 53005, 530032), Forbidden, "a Conditional Access or security policy blocks it: ask who keeps those"),
     _Row((50194, 500113), CloudError, "the application's registration does not allow this sign-in: see the text"),  # *

@@ -55,7 +55,14 @@ ENUMS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 class SecureString:
-    """A SecureString that arrived: it converts to nothing but its type's name."""
+    """A SecureString that arrived: it converts to nothing but its type's name. Only a parameter of its own type sees what
+    it holds."""
+
+    def __init__(self, held: str = "") -> None:
+        self._held = held
+
+    def reveal(self) -> str:
+        return self._held
 
 
 @dataclass(frozen=True)
@@ -327,6 +334,8 @@ def convert(cmdlet: Spec, parameter: Parameter, value: Any) -> Any:
         return _number(parameter, kind, value)
     if kind == "Guid":
         return _guid(parameter, value)
+    if kind == "SecureString":
+        return value
     if isinstance(value, Thing) and kind.endswith("IdParameter"):
         return to_string(value.properties.get("Identity", value.text))
     return to_string(value)

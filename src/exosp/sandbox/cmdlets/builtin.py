@@ -12,7 +12,6 @@ from .outcome import RUNTIME, Failure, Item, Output
 from .session import Call, Cmdlet
 
 MODULE = "ExchangeOnlineManagement"
-VERSION = "3.9.2"  # January 2026, FACTS §7
 
 
 def _spec(name: str, **types: str) -> Spec:
@@ -44,7 +43,7 @@ def get_command(call: Call, visible: Iterable[str]) -> Iterator[Output]:
     for pattern in patterns:
         found = [n for n in names if fnmatchcase(n.lower(), pattern.lower())]
         if not found and not any(mark in pattern for mark in "*?["):
-            raise Failure(
+            yield Failure(
                 f"The term '{pattern}' is not recognized as the name of a cmdlet, function, script file, or operable "
                 "program. Check the spelling of the name, or if a path was included, verify that the path is correct and "
                 "try again.",
@@ -68,24 +67,25 @@ def get_command(call: Call, visible: Iterable[str]) -> Iterator[Output]:
                 )
 
 
-def _module() -> Item:
+def _module(version: str) -> Item:
     return Item(
         ("System.Management.Automation.PSModuleInfo", "System.Object"),
-        {"Name": MODULE, "Version": VERSION, "ModuleType": "Script"},
+        {"Name": MODULE, "Version": version, "ModuleType": "Script"},
         MODULE,
     )
 
 
 def get_module(call: Call) -> Iterator[Output]:
     patterns = [str(n).lower() for n in call.values.get("Name") or ["*"]]
-    if any(fnmatchcase(MODULE.lower(), pattern) for pattern in patterns):
-        yield _module()
+    version = call.tenant.options.module
+    if version and any(fnmatchcase(MODULE.lower(), pattern) for pattern in patterns):
+        yield _module(version)
 
 
 def import_module(call: Call) -> Iterator[Output]:
     """The module is loaded by itself when one of its cmdlets is called; importing it changes nothing."""
     for name in call.values.get("Name") or ():
-        if str(name).lower() != MODULE.lower():
+        if str(name).lower() != MODULE.lower() or not call.tenant.options.module:
             raise Failure(
                 f"The specified module '{name}' was not loaded because no valid module file was found in any module "
                 "directory.",

@@ -1,25 +1,30 @@
 """Connect-ExchangeOnline and its companions: the ExchangeOnlineManagement module as an unattended session sees it.
 
 Sources: the cmdlets' help; FACTS §4d, §6, §7, §13. The token is minted elsewhere and comes as -AccessToken <String>; its
-audience, Exchange.ManageAsApp and a directory role or role group decide. It imitates no interactive sign-in, no
-certificate of the host's and no user's token: it says so where one is asked for.
+audience, Exchange.ManageAsApp and a directory role or role group decide. A person's token takes -UserPrincipalName, and
+-DelegatedOrganization where the organization is a partner's customer. -AppId and -CertificateThumbprint take a certificate
+of the host's store. It imitates no interactive sign-in, and a partner's home tenant is not another one.
 """
 
 import fnmatch
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
 
+from ..tenant import Tenant
 from ..tokens import TokenFault
 from . import rights
+from .binding import Spec
 from .outcome import Failure, Item, Output, not_emulated
-from .session import Call, Cmdlet, Connection
+from .session import Call, Cmdlet, Connection, Runspace
 
 AUDIENCES = ("https://outlook.office365.com", "https://outlook.office.com")
 ENVIRONMENT = "O365Default"
 ROLE = "Exchange.ManageAsApp"
 # Honoured, or without effect on a session that prints nothing.
 CONNECT = frozenset({
-    "AccessToken", "Organization", "CommandName", "ExchangeEnvironmentName", "ShowBanner", "ShowProgress", "DisableWAM",
+    "AccessToken", "Organization", "DelegatedOrganization", "UserPrincipalName", "AppId", "CertificateThumbprint", "CommandName", "ExchangeEnvironmentName", "ShowBanner", "ShowProgress", "DisableWAM",
     "SkipLoadingFormatData", "SkipLoadingCmdletHelp", "LoadCmdletHelp", "BypassMailboxAnchoring", "PageSize",
     "TrackPerformance", "UseMultithreading", "EnableErrorReporting", "EXOModuleBasePath", "LogDirectoryPath", "LogLevel",
 })  # fmt: skip
@@ -41,9 +46,12 @@ def unauthorized() -> Failure:
 def connect(call: Call) -> Iterator[Output]:
     tenant = call.tenant
     token, organization = call.text("AccessToken"), call.text("Organization")
+    user, delegated = call.text("UserPrincipalName"), call.text("DelegatedOrganization")
+    if token is None and call.text("CertificateThumbprint"):
+        return _by_certificate(call)
     if token is None:
-        raise not_emulated("a sign-in without -AccessToken: this host has no window, no user and no certificate")
-    if organization is None:
+        raise not_emulated("a sign-in without -AccessToken: this host has no window and no user")
+    if organization is None and user is None and delegated is None:
         raise Failure(
             "AccessToken must be used with one of the parameters Organization, DelegatedOrganization, UserPrincipalName.",
             "InsufficientParameters",
@@ -57,17 +65,81 @@ def connect(call: Call) -> Iterator[Output]:
     audience = claims.get("aud")
     if not isinstance(audience, str) or audience.removesuffix("/") not in AUDIENCES:
         raise unauthorized()
-    if "scp" in claims:
-        raise not_emulated("a user's token: -AccessToken takes an application's")
     # The primary .onmicrosoft.com domain, never the tenant's id (Connect-ExchangeOnline's help).
-    if organization.lower() != tenant.domain.lower():
+    if any(named is not None and named.lower() != tenant.domain.lower() for named in (organization, delegated)):
         raise unauthorized()
     if (call.values.get("ExchangeEnvironmentName") or ENVIRONMENT) != ENVIRONMENT:
+        raise unauthorized()
+    if "scp" in claims:
+        return _as_person(call, claims, user)
+    if organization is None and delegated is None:  # an application's token is no person's
         raise unauthorized()
     roles = claims.get("roles")
     if not isinstance(roles, list) or ROLE not in roles:
         raise unauthorized()
-    object_id, app_id = str(claims.get("oid", "")), str(claims.get("appid", ""))
+    return _joined(call, str(claims.get("oid", "")), str(claims.get("appid", "")), float(claims["exp"]))
+
+
+def _as_person(call: Call, claims: dict[str, Any], user: str | None) -> Iterator[Output]:
+    """By a person's token: -UserPrincipalName says whose it is (Connect-ExchangeOnline's help), and what it may do is the
+    person's. The delegated permissions are the module's own, or Exchange.Manage (FACTS §13)."""
+    scopes = str(claims.get("scp", "")).split()
+    if user is None or user.lower() != str(claims.get("upn", "")).lower():
+        raise unauthorized()
+    if not {"AdminApi.AccessAsUser.All", "Exchange.Manage"}.intersection(scopes):
+        raise unauthorized()
+    return _joined(call, str(claims.get("oid", "")), str(claims.get("appid", "")), float(claims["exp"]))
+
+
+_FOR_GOOD = 3650 * 86400.0
+
+
+def _by_certificate(call: Call) -> Iterator[Output]:
+    """By a certificate in the host's store. The module renews the token by itself."""
+    tenant, app_id = call.tenant, call.text("AppId") or ""
+    if call.text("CertificateThumbprint") != tenant.host_thumbprint:
+        raise Failure(
+            "The certificate with the given thumbprint was not found in the certificate store.",  # the wording is assumed
+            "CertificateNotFound",
+            types=("System.Exception",),
+            category="OperationStopped",
+        )
+    principal = tenant.directory.principal(tenant.admin_app_id)
+    if app_id.lower() != tenant.admin_app_id.lower() or principal is None:
+        raise unauthorized()
+    if (call.text("Organization") or "").lower() != tenant.domain.lower():
+        raise unauthorized()
+    return _joined(call, principal.id, app_id, tenant.clock.now() + _FOR_GOOD)
+
+
+def connect_by_host(tenant: Tenant, runspace: Runspace, cmdlets: Iterable[str]) -> None:
+    """What an endpoint's own start-up does: it connects with the host's certificate. Raises Failure."""
+    values = {
+        "AppId": tenant.admin_app_id,
+        "CertificateThumbprint": tenant.host_thumbprint,
+        "Organization": tenant.domain,
+        "CommandName": list(cmdlets),
+    }
+    for _ in _by_certificate(Call("Connect-ExchangeOnline", tenant, runspace, values)):
+        pass
+
+
+# The first version of the module whose Connect-ExchangeOnline has them (the parameters' help).
+_SINCE = {"AccessToken": (3, 1, 0), "DisableWAM": (3, 7, 2), "EXOModuleBasePath": (3, 9, 1)}
+
+
+def of_version(cmdlet: Spec, version: str) -> Spec:
+    """A cmdlet as that version of the module has it."""
+    has = tuple(int(part) for part in version.split(".") if part.isdigit())
+    young = {name for name in cmdlet.parameters if _SINCE.get(name, has) > has}
+    if cmdlet.name != "Connect-ExchangeOnline" or not young:
+        return cmdlet
+    return replace(cmdlet, parameters={n: p for n, p in cmdlet.parameters.items() if n not in young})
+
+
+def _joined(call: Call, object_id: str, app_id: str, expires: float) -> Iterator[Output]:
+    """The connection of an identity, with the cmdlets that its roles hold. Raises Failure where they hold none."""
+    tenant = call.tenant
     allowed = rights.cmdlets(
         tenant.directory.directory_roles.get(object_id, set()), tenant.exchange.role_groups.get(object_id, set())
     )
@@ -87,13 +159,13 @@ def connect(call: Call) -> Iterator[Output]:
             call.runspace.opened,
             object_id,
             app_id,
-            organization,
-            float(claims["exp"]),
+            tenant.domain,
+            expires,
             allowed,
             loaded,
         )
     )
-    yield from ()
+    return iter(())
 
 
 def disconnect(call: Call) -> Iterator[Output]:

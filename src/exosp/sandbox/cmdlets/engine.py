@@ -11,9 +11,8 @@ from typing import Any, Protocol
 
 from ..faults import Faults
 from ..tenant import Tenant
-from . import TABLE, builtin
+from . import TABLE, builtin, connection, endpoints
 from .binding import Bound, Spec, bind, bind_input, schema, spec
-from .connection import unauthorized
 from .outcome import RUNTIME, Failure, Item, Output, Warn, command_not_found, no_user_interaction, not_emulated
 from .session import Call, Cmdlet, Connection, Runspace, exchange_error
 
@@ -50,10 +49,11 @@ class _Entry:
 
 
 class Engine:
-    """One per host: it holds how many cmdlets each identity runs at once."""
+    """One per host: it holds how many cmdlets each identity runs at once. ``service``: how requests are counted."""
 
-    def __init__(self, tenant: Tenant) -> None:
+    def __init__(self, tenant: Tenant, service: str = "remoting") -> None:
         self.tenant = tenant
+        self._service = service
         self._slots: dict[str, asyncio.Semaphore] = {}
 
     async def run(
@@ -91,7 +91,7 @@ class Engine:
         full_language: bool,
     ) -> None:
         first, *rest = commands
-        self.tenant.count("remoting", _canonical(first.name) if not first.is_script else "script")
+        self.tenant.count(self._service, _canonical(first.name) if not first.is_script else "script")
         try:
             if any(command.is_script for command in commands):
                 raise not_emulated("scripts; add commands and parameters instead")
@@ -121,9 +121,11 @@ class Engine:
         name = bound.spec.name
         try:
             values = bind_input(bound, item) if piped else bound.values
+            if runspace.endpoint.wrapped:
+                endpoints.check(bound, values)
             await self._charge(entry.connection)
             if entry.connection is not None and self.tenant.clock.now() >= entry.connection.expires:
-                raise unauthorized()  # -AccessToken cannot be renewed by the module
+                raise connection.unauthorized()  # -AccessToken cannot be renewed by the module
             call = Call(name, self.tenant, runspace, values)
             if (
                 entry.connection is not None
@@ -133,13 +135,13 @@ class Engine:
                 raise _transient(call)
             write = entry.connection is not None and not entry.cmdlet.module and name.partition("-")[0] in _WRITING
             if write:
-                self.tenant.tell("before", f"remoting {name}")
+                self.tenant.tell("before", f"{self._service} {name}")
             for count, output in enumerate(self._outputs(entry, call), 1):
                 streams.take(output, number)
                 if count % _EVERY == 0:
                     await asyncio.sleep(0)
             if write:
-                self.tenant.tell("after", f"remoting {name}")
+                self.tenant.tell("after", f"{self._service} {name}")
         except Failure as failure:
             failure.activity = name
             if failure.terminating:
@@ -165,6 +167,8 @@ class Engine:
     def _find(self, runspace: Runspace, name: str) -> _Entry:
         """The command of that name in this session. Raises Failure."""
         canonical = _canonical(name)
+        if runspace.endpoint.wrapped:
+            return self._find_wrapped(runspace, canonical, name)
         if canonical in builtin.SPECS:
             parameters = frozenset(builtin.SPECS[canonical].parameters)
             cmdlet = builtin.CMDLETS.get(canonical, Cmdlet(lambda call: iter(()), parameters))
@@ -176,14 +180,38 @@ class Engine:
             raise _dehydrated(canonical)
         if canonical not in TABLE:
             raise not_emulated(f"the cmdlet {canonical}")
-        connection = runspace.connection(canonical)
-        if canonical.startswith("Get-EXO") and runspace.connections:
-            connection = runspace.connections[-1]
-        return _Entry(spec(canonical), TABLE[canonical], connection)
+        if canonical in MODULE_CMDLETS:
+            newest = runspace.connections[-1] if runspace.connections and canonical.startswith("Get-EXO") else None
+            return _Entry(connection.of_version(spec(canonical), self.tenant.options.module), TABLE[canonical], newest)
+        held = runspace.connection(canonical)
+        return _Entry(spec(canonical), TABLE[canonical], held)
+
+    def _find_wrapped(self, runspace: Runspace, canonical: str, name: str) -> _Entry:
+        """A command of a constrained endpoint. A wrapper is there before a connection; what it calls is not."""
+        if canonical not in endpoints.visible(runspace.endpoint):
+            raise command_not_found(name)
+        if canonical in endpoints.OWN:
+            if not self.tenant.options.module:
+                raise command_not_found("Connect-ExchangeOnline")
+            return _Entry(*endpoints.OWN[canonical], None)
+        if canonical in builtin.SPECS:
+            parameters = frozenset(builtin.SPECS[canonical].parameters)
+            cmdlet = builtin.CMDLETS.get(canonical, Cmdlet(lambda call: iter(()), parameters))
+            return _Entry(builtin.SPECS[canonical], cmdlet, None)
+        if runspace.endpoint.connected and not runspace.connections and self.tenant.options.module:
+            connection.connect_by_host(self.tenant, runspace, endpoints.WRAPPERS)
+        held = runspace.connection(canonical)
+        if held is None:
+            raise command_not_found(name)
+        if canonical not in TABLE:
+            raise not_emulated(f"the cmdlet {canonical}")
+        return _Entry(endpoints.wrapper(canonical), TABLE[canonical], held)
 
     def _visible(self, runspace: Runspace) -> set[str]:
+        if runspace.endpoint.wrapped:
+            return set(endpoints.visible(runspace.endpoint))
         connected = {name for connection in runspace.connections for name in connection.cmdlets}
-        return connected | MODULE_CMDLETS | set(builtin.SPECS)
+        return connected | (MODULE_CMDLETS if self.tenant.options.module else set()) | set(builtin.SPECS)
 
 
 # The module's own, there before a connection: its connection cmdlets and the nine Get-EXO*.
@@ -197,7 +225,7 @@ def _canonical(name: str) -> str:
     return _NAMES.get(name.rpartition("\\")[2].lower(), name[:64])
 
 
-_NAMES = {name.lower(): name for name in (*schema(), *builtin.SPECS)}
+_NAMES = {name.lower(): name for name in (*schema(), *builtin.SPECS, *endpoints.OWN)}
 
 
 # What an organization with the standard settings refuses (Enable-OrganizationCustomization's help; FACTS §13).
@@ -271,6 +299,7 @@ class _Streams:
         self._faults = faults
         self._held: list[tuple[int, int, Failure]] = []  # the item at which it surfaces, its own, the error
         self._sink = sink
+        self._name = bound.spec.name
         self._shape = shape
         self._errors = bound.common.get("ErrorAction") or "Continue"
         self._warnings = bound.common.get("WarningAction") or "Continue"
@@ -279,6 +308,9 @@ class _Streams:
         match output:
             case Warn(text):
                 self._warn(text, item)
+            case Failure():
+                output.activity = self._name
+                self.fail(output, item)
             case Item():
                 shaped = self._shape(output)
                 if shaped is not None:

@@ -28,9 +28,6 @@ class Warn:
     text: str
 
 
-Output = Item | Warn
-
-
 class Failure(Exception):
     """An error record. A terminating one ends the pipeline; another is reported, and the next item is processed.
 
@@ -55,6 +52,10 @@ class Failure(Exception):
         self.target = target
         self.terminating = terminating
         self.activity = ""  # the cmdlet's name, known to whoever runs it
+
+
+# A Failure among the output is an error that is reported while the cmdlet goes on.
+Output = Item | Warn | Failure
 
 
 def binding(message: str, error_id: str, *, category: str = "InvalidArgument", terminating: bool = True) -> Failure:

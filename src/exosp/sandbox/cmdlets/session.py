@@ -27,12 +27,27 @@ class Connection:
     cmdlets: frozenset[str]
 
 
+@dataclass(frozen=True)
+class Endpoint:
+    """What a session configuration lets its sessions do (``endpoints`` has them all). ``scripts``: may they run, and
+    pipelines of several commands? ``wrapped``: only wrapper functions are visible. ``connected``: by the host itself."""
+
+    name: str
+    scripts: bool = True
+    wrapped: bool = False
+    connected: bool = False
+
+
+PLAIN = Endpoint("Microsoft.PowerShell")
+
+
 @dataclass
 class Runspace:
     """One runspace of a pool: what has been connected in it. Runspaces of one pool share nothing."""
 
     connections: list[Connection] = field(default_factory=list)
     opened: int = 0  # connections ever made here, for their names
+    endpoint: Endpoint = PLAIN
 
     def connection(self, cmdlet: str) -> Connection | None:
         """The newest connection that brought this cmdlet."""

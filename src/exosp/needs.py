@@ -1,0 +1,195 @@
+"""What the one who runs exosp must be allowed: a row a write, and what reading takes. Data beside ``writes``; pure.
+
+Sources: the permission tables of each method's page (learn.microsoft.com/graph/api/application-upsert, -post-serviceprincipals,
+-application-addpassword, serviceprincipal-post-approleassignedto, -list-approleassignments, directory-deleteditems-list);
+the vendor's cmdlet help, and "Permissions in Exchange Online" for the management role that holds a cmdlet.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from .plan import Plan
+from .playbook import Playbook
+from .writes import (
+    AddMailboxPermission,
+    AddRecipientPermission,
+    AddSecret,
+    AssignRole,
+    CreatePrincipal,
+    DeleteApplication,
+    ExchangeWrite,
+    GraphWrite,
+    NewServicePrincipal,
+    RemoveAssignment,
+    RemoveMailboxPermission,
+    RemoveRecipientPermission,
+    RemoveSaved,
+    RemoveSecret,
+    RemoveServicePrincipal,
+    RestoreApplication,
+    SetClientAccess,
+    TagPrincipal,
+    UpdateApplication,
+    UpsertApplication,
+)
+
+Command = Literal["plan", "apply", "verify", "destroy", "audit"]
+COMMANDS: tuple[Command, ...] = ("plan", "apply", "verify", "destroy", "audit")
+Ways = tuple[frozenset[str], ...]  # each enough by itself, the least first
+
+
+@dataclass(frozen=True)
+class GraphRow:
+    """``application``: for an application's own token; ``person``: delegated, and then a directory role as well."""
+
+    application: Ways
+    person: Ways
+
+
+def _ways(*each: str) -> Ways:
+    return tuple(frozenset(one.split(" and ")) for one in each)
+
+
+OWNED = frozenset({"Application.ReadWrite.OwnedBy"})
+_OWN = GraphRow(_ways("Application.ReadWrite.OwnedBy", "Application.ReadWrite.All"), _ways("Application.ReadWrite.All"))
+_ANOTHER_S = GraphRow(  # an application that the playbook adopts; OwnedBy is enough for one that the caller owns
+    _ways("Application.ReadWrite.OwnedBy", "Application.ReadWrite.All"), _ways("Application.ReadWrite.All")
+)
+_CONSENT = GraphRow(
+    *(_ways(
+        "AppRoleAssignment.ReadWrite.All and Application.Read.All",
+        "AppRoleAssignment.ReadWrite.All and Directory.Read.All",
+        "AppRoleAssignment.ReadWrite.All and Application.ReadWrite.All",
+    ),) * 2
+)  # fmt: skip
+READS = GraphRow(*(_ways("Application.Read.All", "Directory.Read.All", "Application.ReadWrite.All"),) * 2)
+AUDITS = GraphRow(
+    *(_ways("Directory.Read.All"),) * 2
+)  # delegated grants (oauth2PermissionGrants) are in nothing smaller
+
+GRAPH: Mapping[type[GraphWrite], GraphRow] = {
+    UpsertApplication: _OWN,
+    UpdateApplication: _ANOTHER_S,
+    CreatePrincipal: _OWN,
+    TagPrincipal: _OWN,
+    AssignRole: _CONSENT,
+    AddSecret: _OWN,
+    RemoveSecret: _OWN,
+    RemoveAssignment: _CONSENT,
+    DeleteApplication: _OWN,
+    RestoreApplication: _OWN,
+}
+TIER_0 = "AppRoleAssignment.ReadWrite.All"  # whoever holds it can give itself anything
+
+EXCHANGE: Mapping[type[ExchangeWrite], str] = {
+    NewServicePrincipal: "New-ServicePrincipal",
+    RemoveServicePrincipal: "Remove-ServicePrincipal",
+    AddMailboxPermission: "Add-MailboxPermission",
+    RemoveMailboxPermission: "Remove-MailboxPermission",
+    AddRecipientPermission: "Add-RecipientPermission",
+    RemoveRecipientPermission: "Remove-RecipientPermission",
+    SetClientAccess: "Set-CASMailbox",
+}
+# Read for a playbook, by the management role that each is copied from, the narrowest that holds it.
+CMDLET_ROLE: Mapping[str, str] = {
+    "Get-ServicePrincipal": "Role Management",
+    "New-ServicePrincipal": "Role Management",
+    "Remove-ServicePrincipal": "Role Management",
+    "Get-Mailbox": "Mail Recipients",
+    "Get-Recipient": "Mail Recipients",
+    "Get-MailboxPermission": "Mail Recipients",
+    "Get-RecipientPermission": "Mail Recipients",
+    "Get-CASMailbox": "Mail Recipients",
+    "Add-MailboxPermission": "Mail Recipients",
+    "Remove-MailboxPermission": "Mail Recipients",
+    "Add-RecipientPermission": "Mail Recipients",
+    "Remove-RecipientPermission": "Mail Recipients",
+    "Set-CASMailbox": "Mail Recipients",
+    "Get-TransportConfig": "View-Only Configuration",
+}
+READ_CMDLETS = (
+    "Get-ServicePrincipal",
+    "Get-Mailbox",
+    "Get-MailboxPermission",
+    "Get-RecipientPermission",
+    "Get-CASMailbox",
+)
+MANAGE = "Exchange.ManageAsApp"  # what lets an application's token connect at all
+
+
+@dataclass(frozen=True)
+class Need:
+    """One right, any of ``ways``. ``what_for`` is for people. ``others_can``: without it the command goes on, and says
+    whose turn it is."""
+
+    service: Literal["graph", "exchange"]
+    ways: Ways
+    what_for: str
+    others_can: bool = False
+    of_owner: bool = False  # ``Application.ReadWrite.OwnedBy`` is enough for an application of the caller's own alone
+
+    @property
+    def least(self) -> frozenset[str]:
+        return self.ways[0]
+
+
+def of(command: Command, want: Playbook | None, found: Plan | None, *, person: bool) -> tuple[Need, ...]:
+    """All that a command needs, reading first. Where ``found`` is known the writes are its own: an empty plan needs none.
+    Else they are those that the playbook, or any playbook, could make."""
+    kinds = _planned(found) if found is not None else _possible(command, want)
+    return (*_reading(command, want, person=person), *_writing(kinds, person=person))
+
+
+def _planned(found: Plan) -> "dict[type[object], int]":
+    kinds: dict[type[object], int] = {}
+    for change in found.changes:
+        for write in change.writes:
+            kinds[type(write)] = kinds.get(type(write), 0) + 1
+    return kinds
+
+
+def _possible(command: Command, want: Playbook | None) -> "dict[type[object], int]":
+    sends = want is None or any(box.send_as for box in want.boxes)
+    adopts = want is not None and want.app.id is not None
+    kinds: list[type[object]] = []
+    if command == "apply":
+        kinds = [UpdateApplication if adopts else UpsertApplication, CreatePrincipal, AssignRole, AddSecret]
+        kinds += [NewServicePrincipal, AddMailboxPermission, *([AddRecipientPermission] if sends else [])]
+        kinds += [SetClientAccess]
+    elif command == "destroy":
+        kinds = [RemoveSecret, DeleteApplication, RemoveAssignment, RemoveServicePrincipal, RemoveMailboxPermission]
+        kinds += [RemoveRecipientPermission, SetClientAccess]
+    return dict.fromkeys(kinds, 0)
+
+
+def _reading(command: Command, want: Playbook | None, *, person: bool) -> "Iterable[Need]":
+    row = AUDITS if command == "audit" else READS
+    yield Need("graph", row.person if person else row.application, "reading the directory")
+    if not person:
+        yield Need("exchange", (frozenset((MANAGE,)),), "connecting to Exchange as an application")
+    smtp = want is None or "smtp" in want.needed()
+    for name in (*READ_CMDLETS, *(("Get-TransportConfig",) if smtp else ())):
+        yield Need("exchange", (frozenset((name,)),), "reading Exchange")
+
+
+def _writing(kinds: "Mapping[type[object], int]", *, person: bool) -> "Iterable[Need]":
+    by_row: dict[int, tuple[GraphRow, list[str]]] = {}
+    for kind, count in kinds.items():
+        if kind is RemoveSaved:
+            continue
+        times = f" ({count})" if count > 1 else ""
+        if kind in EXCHANGE:
+            yield Need("exchange", (frozenset((EXCHANGE[kind],)),), f"{said(kind)}{times}")  # type: ignore[index]  # it is in it
+        else:
+            row = GRAPH[kind]  # type: ignore[index]  # every other write is Graph's; a test holds it
+            by_row.setdefault(id(row), (row, []))[1].append(f"{said(kind)}{times}")
+    for row, words in by_row.values():
+        ways = row.person if person else row.application
+        yield Need("graph", ways, ", ".join(words), others_can=row is _CONSENT, of_owner=ways[0] == OWNED)
+
+
+def said(kind: type[object]) -> str:
+    """A write's class in words: CreatePrincipal, create principal."""
+    name = kind.__name__
+    return "".join(f" {c.lower()}" if c.isupper() else c for c in name).strip()
