@@ -293,6 +293,19 @@ def add_application(
     return application, entity
 
 
+def add_managed_identity(directory: Directory, name: str) -> Entity:
+    """The service principal of an Azure workload's managed identity: no application stands behind it
+    (learn.microsoft.com/entra/identity/managed-identities-azure-resources/overview)."""
+    properties = principal_properties(new_id(), name, directory.tenant_id) | {
+        "servicePrincipalType": "ManagedIdentity", "appOwnerOrganizationId": None,
+        "alternativeNames": ["isExplicit=True", f"/subscriptions/{new_id()}/resourcegroups/mail/providers/"
+                             f"Microsoft.ManagedIdentity/userAssignedIdentities/{name}"],
+    }  # fmt: skip
+    entity = Entity(properties, directory.clock.now())
+    directory.service_principals[entity.id] = entity
+    return entity
+
+
 def add_admin(
     directory: Directory, graph_roles: list[str], exchange_roles: list[str], directory_roles: list[str]
 ) -> Credentials:

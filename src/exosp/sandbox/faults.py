@@ -64,6 +64,10 @@ KNOBS: tuple[Knob, ...] = (
     Knob("protocol-switch-lag", "seconds", 0, 12, 3600,
          "a switch set by Set-CASMailbox shows at once but logins are judged by the former one",
          "field practice: minutes to an hour"),
+    Knob("rbac-cache", "seconds", 0, 8, 7200,
+         "logins go by what an application's management roles were before a change: a quarter of it where nobody logs in, and "
+         "every try prolongs that, up to the whole",
+         "application-rbac article: 30 minutes for an idle application to 2 hours for an active one"),
     Knob("page-size", "size", 100, 3, 3,
          "objects in a page of a Graph list",
          "Graph paging: a server may return fewer than $top"),
@@ -148,6 +152,10 @@ KNOBS: tuple[Knob, ...] = (
     Knob("smtp-without-grant", "choice", 0, 0, 0,
          "SMTP for an app without FullAccess: 0 AUTH answers 535 5.7.3; 1 AUTH succeeds and only DATA answers 430 4.2.0 STOREDRV",
          "Microsoft's page against a report of 2026: sources disagree"),
+    Knob("smtp-claim-and-rbac", "choice", 0, 0, 0,
+         "SMTP for an app whose token carries SMTP.SendAsApp and that has a management role for it: 0 the mailbox's permissions "
+         "decide alone, 1 either lets it in",
+         "smtp-app-rbac-onboarding: the claim triggers a check of mailbox permissions; application-rbac: grants are a union"),
     Knob("send-as-trustee", "choice", 0, 0, 0,
          "whose SendAs lets a message carry another mailbox's address: 0 the app's or the login mailbox's, 1 the login mailbox's only, 2 the app's only",
          "vendor page's note of 2024-08-30 against notifuse#250: sources disagree"),

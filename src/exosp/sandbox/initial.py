@@ -8,7 +8,13 @@
     mailboxes:
       - support@contoso.com
       - {address: desk@contoso.com, kind: SharedMailbox, upn: d1@contoso.onmicrosoft.com, aliases: [help@contoso.com],
-         name: Help Desk, soft_deleted: false, imap: true, pop: true, smtp_auth_disabled: null}
+         name: Help Desk, soft_deleted: false, imap: true, pop: true, smtp_auth_disabled: null,
+         attributes: {Department: Support, CustomAttribute1: mail-app}}   # what a scope may filter by
+    groups:                           # of mailboxes and other groups; kind: DistributionGroup, SecurityGroup, Microsoft365Group
+      - {address: senders@contoso.com, name: Senders, kind: DistributionGroup, members: [desk@contoso.com]}
+    admin_units:                      # Entra's
+      - {name: Branch, id: null, members: [desk@contoso.com]}
+    managed_identities: [mail-worker] # of Azure workloads: service principals without an application
     applications:
       - {name: CRM, unique_name: null, roles: [IMAP.AccessAsApp], graph_roles: [], exchange: right, full_access: [desk@contoso.com]}
     users:                            # people; whoever owns a user mailbox is one without being named here
@@ -25,10 +31,11 @@ from typing import Any
 
 import yaml
 
-from . import catalog, mess
+from . import catalog, mess, recipient_filter
 from .directory import Entity, digest, new_id
 from .exchange import Mailbox
 from .people import User
+from .rbac import GROUP_KINDS, Unit
 from .tenant import Tenant
 
 # Least privilege of a whole apply (FACTS §6: POST applications and servicePrincipals; appRoleAssignedTo; EXO app-only).
@@ -40,7 +47,20 @@ ADMIN = {
 DEFAULT: dict[str, Any] = {
     "mailboxes": ["support@contoso.com", "sales@contoso.com", "private@contoso.com"],
 }
-_MAILBOX = {"address", "kind", "upn", "aliases", "name", "soft_deleted", "imap", "pop", "smtp_auth_disabled"}
+_MAILBOX = {
+    "address",
+    "kind",
+    "upn",
+    "aliases",
+    "name",
+    "soft_deleted",
+    "imap",
+    "pop",
+    "smtp_auth_disabled",
+    "attributes",
+}
+_GROUP = {"address", "name", "kind", "members"}
+_UNIT = {"name", "id", "members"}
 _APPLICATION = {"name", "unique_name", "roles", "graph_roles", "exchange", "full_access"}
 _USER = {"upn", "name", "password", "full_access", "send_as"}
 _KINDS = ("UserMailbox", "SharedMailbox", "GroupMailbox", "MailUser")
@@ -65,7 +85,9 @@ def check(data: Any) -> dict[str, Any]:
         return {}
     if not isinstance(data, dict):
         raise TenantFileFault("a tenant file is a mapping")
-    _known("the tenant file", data, {"smtp_auth_disabled", "admin", "mailboxes", "applications", "users"})
+    _known("the tenant file", data, {
+        "smtp_auth_disabled", "admin", "mailboxes", "applications", "users", "groups", "admin_units", "managed_identities",
+    })  # fmt: skip
     _known("admin", data.get("admin") or {}, set(ADMIN))
     for item in data.get("mailboxes") or []:
         if isinstance(item, dict):
@@ -75,6 +97,17 @@ def check(data: Any) -> dict[str, Any]:
             raise TenantFileFault(f"{address!r} is no mailbox address")
         if isinstance(item, dict) and item.get("kind", "UserMailbox") not in _KINDS:
             raise TenantFileFault(f"no mailbox kind {item['kind']!r}; there are: {', '.join(_KINDS)}")
+        for name in (item.get("attributes") or {}) if isinstance(item, dict) else ():
+            if name not in recipient_filter.PROPERTIES.values() or name == "MemberOfGroup":
+                raise TenantFileFault(f"mailbox {address}: no attribute {name!r} that a scope could filter by")
+    for item in data.get("groups") or []:
+        _known("a group", item, _GROUP)
+        if "@" not in str(item.get("address")) or item.get("kind", "DistributionGroup") not in GROUP_KINDS:
+            raise TenantFileFault(f"a group has an address, and a kind of {', '.join(GROUP_KINDS)}")
+    for item in data.get("admin_units") or []:
+        _known("an administrative unit", item, _UNIT)
+        if not isinstance(item.get("name"), str):
+            raise TenantFileFault("an administrative unit has a name")
     for item in data.get("applications") or []:
         if not isinstance(item, dict) or not isinstance(item.get("name"), str):
             raise TenantFileFault("an application is a mapping with a name")
@@ -112,6 +145,15 @@ def furnish(tenant: Tenant, data: dict[str, Any] | None = None) -> None:
     catalog.add_service_principals(tenant.directory, tenant.options.service_principals, tenant.options.seed)
     for item in content.get("applications") or []:
         _application(tenant, item)
+    for item in content.get("groups") or []:
+        name = item.get("name") or item["address"].partition("@")[0]
+        kind = item.get("kind", "DistributionGroup")
+        tenant.exchange.add_group(item["address"], name, item.get("members") or [], kind)
+    for item in content.get("admin_units") or []:
+        members = frozenset(str(member).lower() for member in item.get("members") or [])
+        tenant.exchange.units.append(Unit(item.get("id") or new_id(), item["name"], members))
+    for name in content.get("managed_identities") or []:
+        catalog.add_managed_identity(tenant.directory, str(name))
     _people(tenant, content.get("users") or [])
     if tenant.options.mess is not None:
         mess.make(tenant, tenant.options.mess)
@@ -146,6 +188,7 @@ def _mailbox(tenant: Tenant, item: dict[str, Any]) -> None:
         aliases=tuple(item.get("aliases") or ()),
         display_name=item.get("name"),
         soft_deleted=bool(item.get("soft_deleted", False)),
+        attributes={name: str(value) for name, value in (item.get("attributes") or {}).items()},
         **switches,
     )
     text = (

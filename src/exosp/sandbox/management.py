@@ -35,6 +35,8 @@ def state(tenant: Tenant) -> dict[str, Any]:
             "recipientPermissions": [_row(row) for box in exchange.mailboxes for row in box.recipient_permissions],
             "casMailboxes": [dict(box.cas) for box in exchange.mailboxes],
             "transportConfig": dict(exchange.transport_config),
+            "organizationConfig": {**exchange.organization_config, "IsDehydrated": exchange.dehydrated()},
+            "managementScopes": [_row(row) for row in exchange.management_scopes],
             "managementRoleAssignments": [_row(row) for row in exchange.management_role_assignments],
         },
     }
