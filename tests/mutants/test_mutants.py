@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from broken import ROOT
 from chain import CLIENT, KINDER
+from clouds import CLOUDS
 from harm import HARM
 from letters import LETTERS
 from mutant import Mutant
@@ -25,7 +26,7 @@ from retries import RETRIES
 
 pytestmark = [pytest.mark.mutants, pytest.mark.timeout(300)]
 
-MUTANTS = (*CLIENT, *RETRIES, *RAILS, *RECORDS, *LETTERS, *HARM, *PEOPLE, *KINDER)
+MUTANTS = (*CLIENT, *RETRIES, *RAILS, *RECORDS, *LETTERS, *HARM, *PEOPLE, *CLOUDS, *KINDER)
 FILES = sorted({mutant.test.partition("::")[0] for mutant in MUTANTS})
 
 

@@ -14,12 +14,16 @@ import random
 import secrets
 import string
 import uuid
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
+from .clouds import RoleIds
 from .directory import EXCHANGE_ONLINE, MICROSOFT_GRAPH, Directory, Entity, digest, new_id
 
-RoleIds = Literal["worldwide", "gcc-high", "random"]
-ROLE_IDS: tuple[RoleIds, ...] = ("worldwide", "gcc-high", "random")  # as the knob role-ids counts them
+ROLE_IDS: tuple[RoleIds, ...] = (
+    "worldwide",
+    "gcc-high",
+    "random",
+)  # as the knob role-ids counts them; 0: the cloud's own
 
 # The tenant that Microsoft's own applications belong to.
 MICROSOFT_SERVICES = "f8cdef31-a31e-4b4a-93e4-5f571e91255a"
@@ -102,17 +106,6 @@ GRAPH_SCOPES: dict[str, str] = {
     "AppRoleAssignment.ReadWrite.All": "84bccea3-f856-4a8a-967b-dbe0a3d53a64",
     "Directory.Read.All": "06da0dbc-49e2-44d2-8312-53f166ab848a",
 }
-
-EXCHANGE_NAMES = (
-    "https://outlook.office365.com", "https://outlook.office365.com:443/", "https://outlook.office.com",
-    "https://outlook.office.com/", "https://outlook-sdf.office.com", "https://ps.outlook.com", "https://ps.protection.outlook.com/",
-    "https://outlook.com/", "https://mail.office365.com/", "https://webmail.apps.mil/", "https://outlook.office365.us",
-    "https://outlook-dod.office365.us", "https://partner.outlook.cn", "Office365Exchange", "00000002-0000-0ff1-ce00-000000000000/outlook.office365.com",
-)  # fmt: skip
-GRAPH_NAMES = (
-    "https://graph.microsoft.com", "https://graph.microsoft.com/", "https://graph.microsoft.us", "https://dod-graph.microsoft.us",
-    "https://microsoftgraph.chinacloudapi.cn", "https://canary.graph.microsoft.com/", "00000003-0000-0000-c000-000000000000/graph.microsoft.com",
-)  # fmt: skip
 
 # The tenant's Azure Resource Manager: tokens for it are minted, the service itself is not emulated
 # (learn.microsoft.com/troubleshoot/entra/entra-id/governance/verify-first-party-apps-sign-in).
@@ -226,11 +219,13 @@ def _scopes(table: dict[str, str], role_ids: RoleIds) -> list[dict[str, Any]]:
 
 
 def install(directory: Directory, role_ids: RoleIds | None = None) -> None:
-    """Give the tenant its resource principals, with object ids of its own. Default: as the knob ``role-ids`` says."""
-    kind: RoleIds = role_ids or ROLE_IDS[min(int(directory.faults["role-ids"]), len(ROLE_IDS) - 1)]
+    """Give the tenant its resource principals, with object ids of its own. Default: as the knob ``role-ids`` says,
+    and where it is 0 the tenant's cloud."""
+    shape, number = directory.shape, min(int(directory.faults["role-ids"]), len(ROLE_IDS) - 1)
+    kind: RoleIds = role_ids or (ROLE_IDS[number] if number else shape.role_ids)
     for app_id, name, names, roles, scopes in (
-        (EXCHANGE_ONLINE, "Office 365 Exchange Online", EXCHANGE_NAMES, EXCHANGE_APP_ROLES, EXCHANGE_SCOPES),
-        (MICROSOFT_GRAPH, "Microsoft Graph", GRAPH_NAMES, GRAPH_APP_ROLES, GRAPH_SCOPES),
+        (EXCHANGE_ONLINE, "Office 365 Exchange Online", shape.exchange_names, EXCHANGE_APP_ROLES, EXCHANGE_SCOPES),
+        (MICROSOFT_GRAPH, "Microsoft Graph", shape.graph_names, GRAPH_APP_ROLES, GRAPH_SCOPES),
         (AZURE_MANAGEMENT, "Windows Azure Service Management API", AZURE_MANAGEMENT_NAMES, {}, AZURE_MANAGEMENT_SCOPES),
     ):
         properties = principal_properties(app_id, name, MICROSOFT_SERVICES) | {

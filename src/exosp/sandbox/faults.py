@@ -229,8 +229,15 @@ KNOBS: tuple[Knob, ...] = (
     Knob("dehydrated", "choice", 0, 0, 0,
          "1: IsDehydrated; new scopes and role assignments are refused until Enable-OrganizationCustomization has run",
          "learn.microsoft.com/powershell/module/exchangepowershell/enable-organizationcustomization"),
+    Knob("other-cloud", "choice", 0, 0, 0,
+         "a token asked for in a tenant whose initial domain is another cloud's: 0 AADSTS90002, 1 AADSTS90038, 2 AADSTS900382",
+         "azure-powershell#22647; tieto/sipe#182; webprofusion/certify#553: all three are on record"),
+    Knob("upsert-refused", "choice", 0, 0, 0,
+         "PATCH /applications(uniqueName='…') with Prefer: create-if-missing: 0 refused in national clouds, 400 BadRequest; "
+         "1 served everywhere; 2 refused everywhere; 3 the same, as 404 Request_ResourceNotFound",
+         "learn.microsoft.com/graph/api/application-upsert: its Chinese edition against the English; no source has the refusal's form"),
     Knob("role-ids", "choice", 0, 0, 0,
-         "the app role ids of Exchange and Graph: 0 worldwide, 1 GCC High, 2 random; read when the tenant is made",
+         "the app role ids of Exchange and Graph: 0 the cloud's own, 1 GCC High, 2 random; read when the tenant is made",
          "ScubaGear f16241f5: clouds differ"),
 )  # fmt: skip
 

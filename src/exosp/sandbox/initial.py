@@ -1,5 +1,6 @@
 """What a tenant holds when it starts: the default one, or a YAML file of this form (every key optional)::
 
+    cloud: global                     # whose shape the tenant has: global, gcc-high, dod, china
     smtp_auth_disabled: true          # the tenant's own switch; true as in tenants made since January 2020
     admin:                            # the application that AZURE_* names
       graph_roles: [Application.ReadWrite.OwnedBy, AppRoleAssignment.ReadWrite.All, Application.Read.All]
@@ -27,16 +28,18 @@ the first who owns a mailbox. Accounts of shared and group mailboxes are blocked
 application's object id), application (with the application's own, the classic mistake), none.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import yaml
 
 from . import catalog, mess, recipient_filter
+from .clouds import SHAPES
 from .directory import Entity, digest, new_id
 from .exchange import Mailbox
 from .people import User
 from .rbac import GROUP_KINDS, Unit
-from .tenant import Tenant
+from .tenant import Options, Tenant
 
 # Least privilege of a whole apply (FACTS §6: POST applications and servicePrincipals; appRoleAssignedTo; EXO app-only).
 ADMIN = {
@@ -86,8 +89,10 @@ def check(data: Any) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise TenantFileFault("a tenant file is a mapping")
     _known("the tenant file", data, {
-        "smtp_auth_disabled", "admin", "mailboxes", "applications", "users", "groups", "admin_units", "managed_identities",
+        "cloud", "smtp_auth_disabled", "admin", "mailboxes", "applications", "users", "groups", "admin_units", "managed_identities",
     })  # fmt: skip
+    if data.get("cloud") is not None and data["cloud"] not in SHAPES:
+        raise TenantFileFault(f"no cloud {data['cloud']!r}; there are: {', '.join(SHAPES)}")
     _known("admin", data.get("admin") or {}, set(ADMIN))
     for item in data.get("mailboxes") or []:
         if isinstance(item, dict):
@@ -121,6 +126,18 @@ def check(data: Any) -> dict[str, Any]:
         if not isinstance(item.get("password") or "", str):
             raise TenantFileFault(f"user {item['upn']}: a password is text, in quotes where it is a number")
     return data
+
+
+def settled(options: Options, data: dict[str, Any] | None) -> Options:
+    """The options with the cloud named: theirs, else the tenant file's, else global."""
+    return replace(options, cloud=options.cloud or (data or {}).get("cloud") or "global")
+
+
+def fits(tenant: Tenant, data: dict[str, Any] | None) -> None:
+    """A tenant's cloud is chosen at the start, since clients hold its addresses. Raises TenantFileFault."""
+    wanted = (data or {}).get("cloud") or tenant.shape.name
+    if wanted != tenant.shape.name:
+        raise TenantFileFault(f"this sandbox has the shape of {tenant.shape.name}: start another for {wanted}")
 
 
 def _known(where: str, data: Any, keys: set[str]) -> None:

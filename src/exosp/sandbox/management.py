@@ -21,6 +21,7 @@ def state(tenant: Tenant) -> dict[str, Any]:
     return {
         "emulated": True,
         "tenantId": tenant.tenant_id,
+        "cloud": tenant.shape.name,
         "now": tenant.clock.iso(),
         "advanced": tenant.clock.advanced,
         "applications": [_entity(item) for item in directory.applications.values()],
@@ -98,6 +99,7 @@ def build(tenant: Tenant, start: "dict[str, Any] | None") -> web.Application:
             content = data.get("tenant", start)
             content = initial.parse(content) if isinstance(content, str) else content
             content = None if content is None else initial.check(content)
+            initial.fits(tenant, content)
             old = tenant.options
             tenant.reset(Options(**{**old.__dict__, "seed": seed}))
             initial.furnish(tenant, content)

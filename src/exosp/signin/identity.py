@@ -16,10 +16,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus, urlsplit
 
-from ..clouds import CLOUDS, Cloud
+from ..clouds import CLOUDS, Cloud, meant
 from ..errors import CloudError, Unreachable, UsageError
 from ..transport import Lost, causes, http_date, is_loopback, no_answer, retry_after, trusted
-from .refusals import Refusal, refused
+from .refusals import CROSS_CLOUD, Refusal, refused
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, TokenCredential
@@ -65,7 +65,7 @@ def app_token(
     request."""
     from azure.identity import ClientSecretCredential
 
-    wire = _Wire(cloud, on_request, secrets=(client_secret,))
+    wire = _Wire(cloud, on_request, secrets=(client_secret,), tenant=tenant_id)
     asked = f"token for {cloud.exchange_scope} as {client_id}"
     _check_tenant(tenant_id, "the tenant")
     credential = ClientSecretCredential(tenant_id, client_id, client_secret, **wire.options())
@@ -219,7 +219,8 @@ def admin(
             "the application that runs exosp (not of the one it makes)",
         )
     _check_tenant(given["AZURE_TENANT_ID"], "AZURE_TENANT_ID")
-    wire = _Wire(cloud, on_request, secrets=tuple(given[name] for name in row.secrets if name in given))
+    hidden = tuple(given[name] for name in row.secrets if name in given)
+    wire = _Wire(cloud, on_request, secrets=hidden, tenant=given["AZURE_TENANT_ID"])
     build = row.build
     return Admin(cloud, given["AZURE_TENANT_ID"], given["AZURE_CLIENT_ID"], wire, lambda: build(given, wire.options()))
 
@@ -241,8 +242,11 @@ class _Elsewhere(Exception):
 class _Wire:
     """Watches one credential's requests. azure-identity keeps neither status, codes nor Date with its errors."""
 
-    def __init__(self, cloud: Cloud, on_request: Callable[[], None], secrets: tuple[str, ...]) -> None:
+    def __init__(
+        self, cloud: Cloud, on_request: Callable[[], None], secrets: tuple[str, ...], tenant: str = ""
+    ) -> None:
         self.cloud = cloud
+        self.tenant = tenant
         self.on_request = on_request
         self.requests = 0
         self.date: datetime | None = None
@@ -369,5 +373,10 @@ def _why(fault: BaseException, wire: _Wire, asked: str) -> CloudError:
             hint=lost.hint,
         )
     error = refused(refusal, host, asked)
+    likely = meant(wire.cloud, wire.tenant, refusal.text) if error.code in CROSS_CLOUD else ()
+    if likely:
+        error.hint = (
+            f"this tenant is of the cloud {' or '.join(likely)}: name it as `cloud` in the playbook, or by EXOSP_CLOUD"
+        )
     error.at = wire.date
     return error

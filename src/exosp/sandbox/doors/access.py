@@ -28,7 +28,6 @@ Protocol = Literal["imap", "pop", "smtp"]
 
 # What Exchange takes as itself. Graph is not it (MailKit#1337), nor is https://ps.outlook.com, although Entra mints
 # tokens for it (MailKit#1811; FACTS §4a, §10).
-AUDIENCES = frozenset({"https://outlook.office365.com", "https://outlook.office.com"})
 ROLES: dict[Protocol, str] = {"imap": "IMAP.AccessAsApp", "pop": "POP.AccessAsApp", "smtp": "SMTP.SendAsApp"}
 SCOPES: dict[Protocol, str] = {"imap": "IMAP.AccessAsUser.All", "pop": "POP.AccessAsUser.All", "smtp": "SMTP.Send"}
 
@@ -186,7 +185,7 @@ def admit(tenant: Tenant, protocol: Protocol, user: str, token: str) -> Admissio
 def _identity(tenant: Tenant, protocol: Protocol, claims: dict[str, Any], at: float) -> Identity | Reason:
     """The Exchange service principal or the person that the claims stand for at that sandbox time, or why there is none."""
     audience = claims.get("aud")
-    if not isinstance(audience, str) or audience.removesuffix("/") not in AUDIENCES:
+    if not isinstance(audience, str) or audience.removesuffix("/") not in tenant.shape.audiences:
         return Reason.AUDIENCE
     if "scp" in claims:
         return _person(tenant, protocol, claims)
