@@ -69,12 +69,14 @@ class Drift:
 
 @dataclass(frozen=True)
 class Plan:
-    """``scope`` names what was planned for: tenant and application."""
+    """``scope`` names what was planned for: tenant and application. ``modes``: by what each protocol lets the application in,
+    where that differs from one to the other."""
 
     scope: tuple[str, str]
     changes: tuple[Change, ...]
     refused: tuple[Refusal, ...] = ()
     drift: tuple[Drift, ...] = ()
+    modes: tuple[tuple[str, str], ...] = ()
 
     @property
     def empty(self) -> bool:
@@ -106,6 +108,7 @@ class Plan:
             ],
             "drift": [{"step": d.step, "target": d.target, "what": d.what} for d in self.drift],
             "digest": self.digest,
+            **({"modes": dict(self.modes)} if self.modes else {}),
         }
 
 

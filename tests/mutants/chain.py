@@ -51,7 +51,7 @@ ACCESS = "tests/sandbox/test_access.py::"
 DELEGATED = "tests/sandbox/test_delegated.py::"
 KINDER = (
     Mutant("mail takes a token for any audience", "sandbox/doors/access.py",
-           'audience.removesuffix("/") not in AUDIENCES', "not audience",
+           'audience.removesuffix("/") not in tenant.shape.audiences', "not audience",
            ACCESS + "test_a_token_that_is_not_for_exchange_is_refused_at_auth"),
     Mutant("mail asks for no role", "sandbox/doors/access.py",
            "ROLES[protocol] not in roles", "False",

@@ -1,5 +1,6 @@
 """RBAC for Applications in the sandbox, judged by pypsrp used raw and by the SMTP door: the vendor's examples and near misses."""
 
+import json
 from typing import Any
 
 import pytest
@@ -69,6 +70,7 @@ def test_the_onboarding_page_from_top_to_bottom(desk: Desk) -> None:
     ]
     [row] = state(desk.tenant)["exchange"]["managementRoleAssignments"]
     assert (row["Role"], row["App"], row["CustomResourceScope"]) == (ROLE, desk.object_id, "RBAC Scope")
+    assert json.loads(json.dumps(state(desk.tenant)))["exchange"]["managementScopes"][0]["Name"] == "RBAC Scope"
 
 
 def test_members_of_member_groups_are_not_in_scope(desk: Desk) -> None:

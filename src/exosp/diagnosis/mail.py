@@ -10,7 +10,10 @@ from .smtp import OAUTH_PAGE
 _REFUSED = because(
     ("wrong-object-id", "Exchange has no entry for the application, or one with the application's own object ID"),
     "no-exchange-entry",
-    ("wrong-audience", "the token is for another audience than Exchange (a Graph token, or one for https://ps.outlook.com)"),
+    (
+        "wrong-audience",
+        "the token is for another audience than Exchange (a Graph token, or one for https://ps.outlook.com)",
+    ),
     ("role-missing", "the token's roles lack the application role of the protocol"),
     ("no-mailbox-permission", "the application has no FullAccess on this mailbox, or it has no effect yet"),
     ("wrong-user-name", "the user name is no mailbox of this tenant"),

@@ -64,7 +64,7 @@ _APPLICATION = (
 )  # fmt: skip
 _DELETED = (*_APPLICATION, "deletedDateTime")
 _LARGEST_PAGE = 999  # learn.microsoft.com/graph/api/directory-deleteditems-list
-_PRINCIPAL = ("id", "appId", "displayName", "tags", "accountEnabled")
+_PRINCIPAL = ("id", "appId", "displayName", "tags", "accountEnabled", "servicePrincipalType")
 _RESOURCE = ("id", "appId", "appRoles", "oauth2PermissionScopes")
 _ASSIGNMENT = ("id", "principalId", "resourceId", "appRoleId", "createdDateTime")
 

@@ -77,6 +77,7 @@ def principal(body: dict[str, Any]) -> EnterpriseApplication:
         name=body.get("displayName") or "",
         tags=tuple(body.get("tags") or ()),
         enabled=body.get("accountEnabled") is not False,
+        kind=body.get("servicePrincipalType") or "Application",
     )
 
 

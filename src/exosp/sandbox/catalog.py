@@ -301,6 +301,29 @@ def add_managed_identity(directory: Directory, name: str) -> Entity:
     return entity
 
 
+def add_foreign(directory: Directory, item: dict[str, Any]) -> Entity:
+    """An application that another tenant registered for several, as a tenant file describes it; KeyError names a role that
+    Exchange Online does not have."""
+    resource = directory.principal(EXCHANGE_ONLINE)
+    assert resource is not None
+    ids = {role["value"]: role["id"] for role in resource.properties["appRoles"]}
+    number, now = str(item["app_id"]).lower(), directory.clock.now()
+    properties = application_properties(directory, item.get("name") or "Foreign", number, directory.clock.iso())
+    access = [{"id": ids[value], "type": "Role"} for value in item.get("roles") or []]
+    properties |= {
+        "signInAudience": "AzureADMultipleOrgs", "_home": item.get("home") or new_id(),
+        "requiredResourceAccess": [{"resourceAppId": EXCHANGE_ONLINE, "resourceAccess": access}],
+    }  # fmt: skip
+    properties["web"] = properties["web"] | {"redirectUris": list(item.get("redirects") or ["http://localhost"])}
+    entity = Entity(properties, now)
+    row = password_credential("...", "at home", directory.clock.iso(), directory.clock.iso(now + 180 * 86400))
+    properties["passwordCredentials"] = [row]
+    entity.secrets[row["keyId"]] = str(item.get("secret_sha256") or "").lower()
+    entity.secret_usable_at[row["keyId"]] = 0.0
+    directory.foreign[number] = entity
+    return entity
+
+
 def add_admin(
     directory: Directory, graph_roles: list[str], exchange_roles: list[str], directory_roles: list[str]
 ) -> Credentials:

@@ -70,6 +70,9 @@ class Directory:
         self.shape = shape
         self.applications: dict[str, Entity] = {}
         self.deleted_applications: dict[str, Entity] = {}
+        self.foreign: dict[
+            str, Entity
+        ] = {}  # applications of other tenants that are for several, by appId: no Graph shows them
         self.service_principals: dict[str, Entity] = {}
         self.deleted_service_principals: dict[str, Entity] = {}
         self.app_role_assignments: dict[str, Entity] = {}

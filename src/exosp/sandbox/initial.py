@@ -18,9 +18,13 @@
     managed_identities: [mail-worker] # of Azure workloads: service principals without an application
     applications:
       - {name: CRM, unique_name: null, roles: [IMAP.AccessAsApp], graph_roles: [], exchange: right, full_access: [desk@contoso.com]}
+    foreign_applications:             # of other tenants, for several: an administrator may consent to them here
+      - {app_id: 1111…, name: ISV Mail, roles: [IMAP.AccessAsApp], secret_sha256: 9f86…, redirects: ["http://localhost"]}
     users:                            # people; whoever owns a user mailbox is one without being named here
-      - {upn: alex@contoso.com, name: Alex, password: null, full_access: [desk@contoso.com], send_as: [desk@contoso.com]}
+      - {upn: alex@contoso.com, name: Alex, password: null, full_access: [desk@contoso.com], send_as: [desk@contoso.com],
+         directory_roles: [Global Administrator]}
 
+``secret_sha256``: as the other tenant's GET /state shows it. There is always an administrator, admin@ and the initial domain.
 A person of ``users`` who owns no mailbox has an account all the same. ``password`` null, and that of everybody who is not
 named: the one that the sandbox gives in EXOSP_SANDBOX_USER_PASSWORD; EXOSP_SANDBOX_USER names the first of ``users``, else
 the first who owns a mailbox. Accounts of shared and group mailboxes are blocked, as the service makes them.
@@ -65,7 +69,8 @@ _MAILBOX = {
 _GROUP = {"address", "name", "kind", "members"}
 _UNIT = {"name", "id", "members"}
 _APPLICATION = {"name", "unique_name", "roles", "graph_roles", "exchange", "full_access"}
-_USER = {"upn", "name", "password", "full_access", "send_as"}
+_USER = {"upn", "name", "password", "full_access", "send_as", "directory_roles"}
+_FOREIGN = {"app_id", "name", "roles", "secret_sha256", "redirects", "home"}
 _KINDS = ("UserMailbox", "SharedMailbox", "GroupMailbox", "MailUser")
 
 
@@ -90,6 +95,7 @@ def check(data: Any) -> dict[str, Any]:
         raise TenantFileFault("a tenant file is a mapping")
     _known("the tenant file", data, {
         "cloud", "smtp_auth_disabled", "admin", "mailboxes", "applications", "users", "groups", "admin_units", "managed_identities",
+        "foreign_applications",
     })  # fmt: skip
     if data.get("cloud") is not None and data["cloud"] not in SHAPES:
         raise TenantFileFault(f"no cloud {data['cloud']!r}; there are: {', '.join(SHAPES)}")
@@ -119,6 +125,10 @@ def check(data: Any) -> dict[str, Any]:
         _known(f"application {item['name']}", item, _APPLICATION)
         if item.get("exchange", "none") not in ("right", "application", "none"):
             raise TenantFileFault("exchange is right, application or none")
+    for item in data.get("foreign_applications") or []:
+        _known("a foreign application", item, _FOREIGN)
+        if not isinstance(item.get("app_id"), str) or len(item["app_id"]) != 36:
+            raise TenantFileFault("a foreign application has an app_id")
     for item in data.get("users") or []:
         _known("a user", item, _USER)
         if not isinstance(item.get("upn"), str) or "@" not in item["upn"]:
@@ -171,6 +181,8 @@ def furnish(tenant: Tenant, data: dict[str, Any] | None = None) -> None:
         tenant.exchange.units.append(Unit(item.get("id") or new_id(), item["name"], members))
     for name in content.get("managed_identities") or []:
         catalog.add_managed_identity(tenant.directory, str(name))
+    for item in content.get("foreign_applications") or []:
+        catalog.add_foreign(tenant.directory, item)
     _people(tenant, content.get("users") or [])
     if tenant.options.mess is not None:
         mess.make(tenant, tenant.options.mess)
@@ -250,6 +262,8 @@ def _people(tenant: Tenant, named: list[dict[str, Any]]) -> None:
             person = User(new_id(), item["upn"], item.get("name") or item["upn"].partition("@")[0].title(), common)
             people.users[person.id] = person
         person.enabled = True
+        if item.get("directory_roles"):
+            tenant.directory.directory_roles[person.id] = set(item["directory_roles"])
         if item.get("password"):
             person.password = digest(item["password"])
         for right, key in (("FullAccess", "full_access"), ("SendAs", "send_as")):
@@ -258,6 +272,9 @@ def _people(tenant: Tenant, named: list[dict[str, Any]]) -> None:
                 if target is None:
                     raise TenantFileFault(f"user {item['upn']}: no mailbox {address}")
                 _grant(tenant, target, person, right)
+    admin = people.by_name(f"admin@{tenant.domain}") or User(new_id(), f"admin@{tenant.domain}", "Admin", common)
+    people.users[admin.id] = admin  # whoever made the tenant
+    tenant.directory.directory_roles.setdefault(admin.id, {"Global Administrator"})
     first = named[0]["upn"] if named else next((u.upn for u in people.users.values() if u.enabled), "")
     tenant.person = first
 

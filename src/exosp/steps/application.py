@@ -32,6 +32,8 @@ CONSENT = "each person, at the first sign-in; where the tenant leaves that to ad
 def observe(want: Playbook, tenant: Tenant, seen: Snapshot) -> Snapshot:
     directory, app = tenant.directory, want.app
     seen = replace(seen, resource=directory.resource(EXCHANGE_ONLINE))
+    if app.managed_identity is not None:
+        return seen
     found = directory.application_by_app_id(app.id) if app.id else directory.application(app.unique_name)
     if found is not None:
         return replace(seen, application=found, deleted=())
@@ -45,11 +47,14 @@ def observe(want: Playbook, tenant: Tenant, seen: Snapshot) -> Snapshot:
 def called(want: Playbook, seen: Snapshot) -> str:
     """The application's name for people."""
     held = seen.registration
-    return want.app.name or (held.name if held else "") or want.app.key
+    identity = seen.principal.name if seen.managed and seen.principal else ""
+    return want.app.name or (held.name if held else identity) or want.app.key
 
 
 def unavailable(want: Playbook, seen: Snapshot) -> bool:
     """Whether the playbook adopts an application that cannot be had; then nothing can be built on it."""
+    if want.app.managed_identity is not None:
+        return not seen.managed
     return want.app.id is not None and seen.registration is None
 
 
@@ -83,6 +88,8 @@ def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
             f"Exchange Online offers no {kind} {', '.join(missing)} in this tenant",
             "check that `cloud` and `tenant` in the playbook belong together",
         )
+        return
+    if want.app.managed_identity is not None:
         return
     if unavailable(want, seen):
         yield _not_here(want, seen)
@@ -207,7 +214,7 @@ def _redirects(want: Playbook, app: Application, differs: list[str]) -> tuple[st
 def permissions(want: Playbook) -> list[str]:
     """What the protocols need of Exchange Online, by value: roles, or where people sign in delegated permissions."""
     values = SCOPE_OF if want.delegated else ROLE_OF
-    return [values[protocol] for protocol in want.needed()]
+    return [values[protocol] for protocol in want.claimed()]
 
 
 def _needed(want: Playbook, seen: Snapshot) -> tuple[str, ...]:
@@ -245,6 +252,8 @@ def _unasked(seen: Snapshot, app: Application, required: tuple[RequiredResource,
 
 def _with(required: tuple[RequiredResource, ...], ids: tuple[str, ...], kind: str) -> tuple[RequiredResource, ...]:
     """``required`` with these permissions on Exchange Online added; order and every other entry stay."""
+    if not ids:
+        return required
     ours = next((entry for entry in required if entry.resource == EXCHANGE_ONLINE), None)
     if ours is None:
         return (*required, RequiredResource(EXCHANGE_ONLINE, tuple((id_, kind) for id_ in ids)))

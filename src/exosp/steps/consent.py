@@ -26,7 +26,7 @@ def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
     if seen.resource is None:
         return
     held = {row.role for row in seen.assignments if row.resource == seen.resource.object_id}
-    for protocol in () if want.delegated else want.needed():
+    for protocol in () if want.delegated else want.claimed():
         value = ROLE_OF[protocol]
         role = seen.resource.roles.get(value)
         if role is not None and role not in held:
@@ -41,7 +41,7 @@ def _beyond(want: Playbook, seen: Snapshot) -> Iterator[Change | Drift]:
     """Roles that tokens carry and no protocol of the playbook needs. Those on other resources than Exchange Online are
     shown and never taken away: what they are for is not the playbook's affair."""
     assert seen.resource is not None
-    asked = () if want.delegated else want.needed()
+    asked = () if want.delegated else want.claimed()
     needed = {seen.resource.roles.get(ROLE_OF[protocol]) for protocol in asked}
     names = {role: value for value, role in seen.resource.roles.items()}
     for row in seen.assignments:

@@ -39,7 +39,8 @@ def _properties(call: Call, name: str, role: str, assignee: dict[str, Any]) -> d
 
 
 def _item(row: dict[str, Any]) -> Item:
-    return Item(TYPES, {name: value for name, value in row.items() if not name.startswith("_")}, row["Identity"])
+    shown = {name: value for name, value in row.items() if not name.startswith("_")}
+    return Item(TYPES, shown | {"Guid": uuid.UUID(row["Guid"])}, row["Identity"])
 
 
 def _app(call: Call, identity: str) -> Row:
@@ -103,7 +104,7 @@ def new(call: Call) -> Iterator[Output]:
     assignee = {
         "App": app["ObjectId"], "RoleAssignee": app["Identity"], "RoleAssigneeName": app["DisplayName"] or app["Identity"],
         "RoleAssigneeType": "ServicePrincipal", "EffectiveUserName": app["DisplayName"] or app["Identity"],
-        "Guid": uuid.UUID(int=exchange.random.getrandbits(128), version=4),
+        "Guid": str(uuid.UUID(int=exchange.random.getrandbits(128), version=4)),
     }  # fmt: skip
     rbac.changing(call.tenant, str(app["ObjectId"]))
     row = Row(_properties(call, name, role, assignee) | narrowed, call.tenant.clock.now())
@@ -127,7 +128,7 @@ def _all(call: Call) -> list[dict[str, Any]]:
     for role, group in _BUILT_IN:
         name = f"{role}-{group}"
         assignee = {"RoleAssignee": group, "RoleAssigneeName": group, "RoleAssigneeType": "RoleGroup", "EffectiveUserName": "All Group Members",
-                    "Guid": uuid.uuid5(uuid.NAMESPACE_URL, name)}  # fmt: skip
+                    "Guid": str(uuid.uuid5(uuid.NAMESPACE_URL, name))}  # fmt: skip
         rows.append(_properties(call, name, role, assignee))
     return rows
 
