@@ -1,7 +1,9 @@
 """SMTP by RBAC for Applications, end to end on the sandbox: no claim, no mailbox permission, one scope and one role."""
 
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,9 @@ from exosp import opath, steps
 from exosp.sandbox import catalog, rbac
 from exosp.sandbox.directory import EXCHANGE_ONLINE
 from exosp.steps.rbac import ROLE, name_of
-from runs import Runs, granted, state
+from exosp.tenant import Tenant
+from exosp.writes import AssignManagementRole, NewManagementScope, RemoveManagementRole, RemoveManagementScope
+from runs import Port, Runs, granted, state
 
 OURS = "exosp-support-desk-smtp"
 TENANT: dict[str, Any] = {
@@ -352,3 +356,46 @@ def test_the_step_is_one_of_the_chain_before_grants() -> None:
     assert order.index("exchange") < order.index("rbac") < order.index("grants")
     assert ROLE in rbac.ROLES
     assert opath.same("(Alias -eq 'a')", "alias -EQ 'a'")
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("command", ["apply", "destroy"])
+@pytest.mark.parametrize("before", [True, False])
+def test_killed_at_any_write_the_next_run_ends_it(desk: Desk, tmp_path: Path, command: str, before: bool) -> None:
+    """Killed before or after each write of scope or role, and run again: one scope and one assignment, or none; also with the
+    journals deleted in between."""
+    desk.write(playbook(protocols="[smtp]"))
+    kinds = {
+        "apply": (NewManagementScope, AssignManagementRole),
+        "destroy": (RemoveManagementRole, RemoveManagementScope),
+    }[command]
+    for number, kind in enumerate(kinds):
+        runs = Runs(desk, tmp_path / f"journals-{number}")
+        if command == "destroy":
+            runs.apply()
+
+        def through(tenant: Tenant, kind: type = kind) -> Tenant:
+            def send(writes: Any, seen: Any) -> Any:
+                mine = isinstance(writes[0], kind)
+                if mine and before:
+                    raise Killed
+                yield from tenant.exchange.send(writes, seen)
+                if mine:
+                    raise Killed
+
+            return replace(tenant, exchange=Port(tenant.exchange, {"send": send}))  # type: ignore[arg-type]  # by duck
+
+        runs.through = through
+        with pytest.raises(Killed):
+            getattr(runs, command)()
+        runs.through = lambda tenant: tenant
+        if number == 0 and command == "apply":
+            shutil.rmtree(runs.base)
+        getattr(runs, command)()
+        filters, assigned = scoped(desk)
+        assert (len(filters), len(assigned)) == ((1, 1) if command == "apply" else (0, 0))
+        runs.destroy()
+        assert scoped(desk) == ([], [])

@@ -21,12 +21,13 @@ from letters import LETTERS
 from mutant import Mutant
 from people import PEOPLE
 from rails import RAILS
+from rbac import RBAC
 from records import RECORDS
 from retries import RETRIES
 
 pytestmark = [pytest.mark.mutants, pytest.mark.timeout(300)]
 
-MUTANTS = (*CLIENT, *RETRIES, *RAILS, *RECORDS, *LETTERS, *HARM, *PEOPLE, *CLOUDS, *KINDER)
+MUTANTS = (*CLIENT, *RETRIES, *RAILS, *RECORDS, *LETTERS, *HARM, *PEOPLE, *RBAC, *CLOUDS, *KINDER)
 FILES = sorted({mutant.test.partition("::")[0] for mutant in MUTANTS})
 
 

@@ -67,7 +67,9 @@ def observe(want: Playbook, tenant: Tenant, seen: Snapshot) -> Snapshot:
             return replace(seen, rbac=Rbac(unread=fault.what))
     roles, scopes = exchange.management_roles(of_ours(seen), name), exchange.management_scopes()
     group = exchange.group(Address(want.smtp.value)) if want.smtp.kind == "group" else None
-    return replace(seen, rbac=Rbac(roles, scopes, group, exchange.dehydrated()))
+    held = Rbac(roles, scopes, group)
+    made = _assignment(name, held) is not None and (_scope(name, held) is not None or want.smtp.kind == "admin_unit")
+    return replace(seen, rbac=held if made else replace(held, dehydrated=exchange.dehydrated()))
 
 
 def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
