@@ -1,8 +1,13 @@
 """``app: {managed_identity: id}``: an Azure workload's identity gets mail access, and there is no secret anywhere."""
 
+import json
+import time
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import Any, ClassVar
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -107,3 +112,61 @@ def test_destroy_leaves_the_identity(worker: tuple[Desk, Any], tmp_path: Path) -
     assert directory.roles(entity.id, EXCHANGE_ONLINE, desk.running.sandbox.tenant.clock.now()) == ["POP.AccessAsApp"]
     assert granted(desk) == {}
     assert desk.state()["exchange"]["servicePrincipals"] == []
+
+
+class Azure(BaseHTTPRequestHandler):
+    """App Service's local endpoint: a token for the identity that is asked for, to whoever has the header."""
+
+    entity: Any
+    tenant: Any
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        query = parse_qs(urlsplit(self.path).query)
+        self.asked.append(query["resource"][0])
+        right = (
+            query.get("client_id") == [self.entity.properties["appId"]]
+            and self.headers["X-IDENTITY-HEADER"] == "only-here"
+        )
+        roles = self.tenant.directory.roles(self.entity.id, EXCHANGE_ONLINE, self.tenant.clock.now())
+        claims = {
+            "aud": query["resource"][0],
+            "appid": self.entity.properties["appId"],
+            "oid": self.entity.id,
+            "roles": roles,
+        }
+        body = {"access_token": self.tenant.signer.mint(claims, 3599), "expires_on": str(int(time.time()) + 3599),
+                "resource": query["resource"][0], "token_type": "Bearer"}  # fmt: skip
+        text = json.dumps(
+            body if right else {"statusCode": 400, "message": "No User Assigned or Delegated Managed Identity"}
+        ).encode()
+        self.send_response(200 if right else 400)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's word
+        """Nothing on the terminal."""
+
+
+@pytest.mark.parametrize("header", ["only-here", "another"])
+def test_verify_on_the_workload_itself_proves_the_logins(
+    worker: tuple[Desk, Any], monkeypatch: pytest.MonkeyPatch, header: str
+) -> None:
+    """Where Azure's local endpoint gives the token, logins are really made; where it refuses, they are not provable here."""
+    desk, entity = worker
+    desk.write(PLAYBOOK.format(id=entity.id, more=""))
+    desk.apply()
+    Azure.entity, Azure.tenant = entity, desk.running.sandbox.tenant
+    with ThreadingHTTPServer(("127.0.0.1", 0), Azure) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("IDENTITY_ENDPOINT", f"http://127.0.0.1:{server.server_port}/msi/token")
+        monkeypatch.setenv("IDENTITY_HEADER", header)
+        verdict = desk.verify(wait=0.0, negative=("private@contoso.com",) if header == "only-here" else ())
+        server.shutdown()
+    if header == "only-here":
+        assert verdict.proven, [(proof.probe, proof.cause) for proof in verdict.proofs]
+        assert verdict.claims["oid"] == entity.id
+    else:
+        assert {proof.proof for proof in verdict.proofs} == {"not-provable-here"}

@@ -23,7 +23,7 @@ from ..mail.letter import compose
 from ..patience import Clock, Patience, WallClock
 from ..playbook import rules
 from ..probes import Token
-from ..snapshot import Address, Protocol, Snapshot
+from ..snapshot import Address, AppId, Protocol, Snapshot
 from ..tenant import Tenant
 from ..vault import EnvFile
 from . import signing
@@ -163,6 +163,8 @@ class Session:
     def token(self) -> signin.Token:
         if self.want.delegated and self._way is not None:
             return self._someone(self._way).token()
+        if self.want.app.managed_identity is not None:
+            return self._identity_token(self.want.app.managed_identity)
         if self.want.app.credential is None or isinstance(self.vault, Nowhere):
             raise nobody(self.want)
         kept = self.vault.load()
@@ -174,6 +176,19 @@ class Session:
                 hint="apply makes one; or put the file back",
             )
         return signin.app_token(self.cloud, kept.tenant_id, kept.client_id, kept.reveal(), on_request=self._count)
+
+    def _identity_token(self, id_: str) -> signin.Token:
+        """A managed identity's, which only its own workload gets."""
+        from ..signin import workload
+
+        if not workload.here():
+            raise nobody(self.want)
+        directory = self.tenant.directory
+        found = directory.principal(AppId(id_)) or directory.principal_by_object_id(id_)
+        if found is None:
+            raise Missing("there is no such managed identity", service="token", asked=id_, hint="plan says more")
+        self._count()
+        return workload.token(self.cloud, found.app_id)
 
     def reach(self, protocol: Protocol) -> Reading:
         """A probe that stops where it would ask for the token: TLS is verified then, and XOAUTH2 offered."""
