@@ -259,10 +259,29 @@ def test_a_role_beside_the_claim_is_shown(desk: Desk) -> None:
     assert desk.look()[1].empty
 
 
+def forget_group(tenant: Any, every_row: int) -> None:
+    """The playbook's group goes, others stay; and a Get-* with an unknown identity answers with every row there is, or not."""
+    tenant.exchange.groups[:] = [g for g in tenant.exchange.groups if g.properties["Alias"] != "senders"]
+    tenant.faults.set("unknown-identity", every_row)
+
+
+def test_a_stranger_in_the_scope_is_found_whatever_its_login_says(desk: Desk) -> None:
+    """SMTP AUTH is off for the stranger, so its login is refused; the scope holds it all the same, and verify says so."""
+    desk.write(playbook("{access: rbac, filter: \"Alias -like '*'\"}", protocols="[smtp]"))
+    desk.apply()
+    verdict = desk.verify(negative=("private@contoso.com",))
+    assert not verdict.proven
+    [proof] = [proof for proof in verdict.proofs if proof.probe.expect == "refuse"]
+    assert (proof.ok, proof.key) == (False, "open-to-it")
+    assert "in the scope" in proof.cause
+
+
 @pytest.mark.parametrize(
     ("break_", "says"),
     [
         (lambda tenant: tenant.exchange.groups.clear(), "no group has this address"),
+        (lambda tenant: forget_group(tenant, every_row=1), "no group has this address"),
+        (lambda tenant: forget_group(tenant, every_row=0), "no group has this address"),
         (lambda tenant: tenant.faults.set("dehydrated", 1), "IsDehydrated"),
     ],
 )
