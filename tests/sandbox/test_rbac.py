@@ -1,10 +1,11 @@
 """RBAC for Applications in the sandbox, judged by pypsrp used raw and by the SMTP door: the vendor's examples and near misses."""
 
 import json
+import smtplib
 from typing import Any
 
 import pytest
-from doors_fixture import AUDIENCE
+from doors_fixture import AUDIENCE, PRINCIPAL_ID, USER, Doors, mailbox, message, token, xoauth2
 from host_fixture import Host, Ran, host, run
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from exosp.sandbox import recipient_filter
 from exosp.sandbox.doors import access
 from exosp.sandbox.doors.access import AuthRefused, Opened, Reason
+from exosp.sandbox.exchange import Row
 from exosp.sandbox.initial import TenantFileFault, check
 from exosp.sandbox.management import state
 
@@ -313,3 +315,37 @@ def test_what_a_tenant_file_may_not_hold(content: dict[str, Any]) -> None:
     """Groups, units and attributes of a tenant file are checked like the rest."""
     with pytest.raises(TenantFileFault):
         check(content)
+
+
+def test_the_three_answers_on_the_wire() -> None:
+    """By smtplib: neither claim nor role is 535 5.7.3; a role in scope without a claim is 235, and a whole message goes out; the
+    claim without a permission on the mailbox is 535 5.7.3 again, role or not."""
+    user = "sales@contoso.com"
+    with Doors() as doors:
+        exchange = doors.tenant.exchange
+
+        def answer(**claims: Any) -> tuple[int, str]:
+            with smtplib.SMTP("localhost", doors.smtp, timeout=20) as client:
+                client.starttls(context=doors.trust())
+                client.ehlo()
+                code, text = client.docmd("AUTH", f"XOAUTH2 {xoauth2(user, token(doors.tenant, **claims))}")
+                if code == 235:
+                    assert client.sendmail(user, [USER], message("by role", user)) == {}
+                return code, text.decode().partition(" [")[0]
+
+        no = (535, "5.7.3 Authentication unsuccessful")
+        assert answer(roles=["IMAP.AccessAsApp"]) == no
+        scope = {"Name": "S", "RecipientFilter": f"(PrimarySmtpAddress -eq '{user}')"}
+        exchange.management_scopes.append(Row(scope, 0.0))
+        role = {
+            "Name": "R",
+            "Role": ROLE,
+            "App": PRINCIPAL_ID,
+            "Enabled": True,
+            "RecipientWriteScope": "CustomRecipientScope",
+        }
+        exchange.management_role_assignments.append(Row(role | {"_scope": "S"}, 0.0))
+        assert answer(roles=["IMAP.AccessAsApp"]) == (235, "2.7.0 Authentication successful")
+        assert answer(roles=None) == (235, "2.7.0 Authentication successful")
+        assert answer(roles=["SMTP.SendAsApp"]) == no
+        assert len(mailbox(doors.tenant).messages) == 4  # two were there
