@@ -25,14 +25,15 @@ Options:
   -h, --help            Show this message and exit.
 
 Commands:
-  demo     The main job, from nothing to proof, on an emulated tenant.
-  plan     Show what apply would change. Writes nothing.
-  apply    Make the tenant as the playbook says.
-  verify   Prove it with real logins. Writes nothing.
-  explain  What a pasted failure means, and what to do.
-  undo     Put back what a run changed.
-  destroy  Remove all that exosp made, nothing else.
-  sandbox  An emulated tenant for other programs.
+  demo         The main job, from nothing to proof, on an emulated tenant.
+  plan         Show what apply would change. Writes nothing.
+  apply        Make the tenant as the playbook says.
+  verify       Prove it with real logins. Writes nothing.
+  explain      What a pasted failure means, and what to do.
+  consent-url  Where another tenant's administrator consents.
+  undo         Put back what a run changed.
+  destroy      Remove all that exosp made, nothing else.
+  sandbox      An emulated tenant for other programs.
 """
 
 

@@ -453,7 +453,10 @@ def test_a_bomb_of_aliases():
     assert len(found) == 80
 
 
-ALONE = {"smtp": (("scope", "filter", "admin_unit"),), "app": (("id", "managed_identity"),)}  # one of each group at most
+ALONE = {
+    "smtp": (("scope", "filter", "admin_unit"),),
+    "app": (("id", "managed_identity"),),
+}  # one of each group at most
 
 
 @pytest.mark.parametrize("name", [f"{level}.{key}".removeprefix(".") for level, keys in LEVELS.items() for key in keys])
@@ -470,7 +473,8 @@ def test_every_typo_is_named_with_its_key(name):
              "protocols": "[smtp]", "mailboxes": "[a@b.example]", "exchange": "{host: a}", "prune": "true", "access": "application",
              "smtp": "{access: rbac, scope: c@b.example}"},
         "smtp": {"access": "rbac", "scope": "c@b.example", "filter": "{Alias: a}", "admin_unit": "a"},
-        "app": {"id": "5e5addcd-3e8d-4e90-baf5-964efab2b20a", "managed_identity": "5e5addcd-3e8d-4e90-baf5-964efab2b20a", "key": "a", "name": "b", "credential": "{type: secret, valid_for: 1d, save_to: a.env}"},
+        "app": {"id": "5e5addcd-3e8d-4e90-baf5-964efab2b20a", "managed_identity": "5e5addcd-3e8d-4e90-baf5-964efab2b20a", "key": "a", "name": "b", "credential": "{type: secret, valid_for: 1d, save_to: a.env}",
+                "audience": "multi-tenant", "registered_in": "b.example"},
         "app.credential": {"type": "secret", "valid_for": "1d", "save_to": "a.env"},
         "mailboxes": {"address": "a@b.example", "protocols": "[smtp]", "send_as": "{from: c@b.example}"},
         "mailboxes.send_as": {"from": "c@b.example", "by": "app"},
@@ -485,6 +489,11 @@ def test_every_typo_is_named_with_its_key(name):
             values = {k: v for k, v in values.items() if k not in group or k == kept}
         if "managed_identity" in values:
             del values["credential"]
+        if at == "app" and (level, key) == (at, "registered_in"):  # beside it little else can stand
+            del values["audience"]
+            values["credential"] = "{type: secret, save_to: a.env}"
+        elif at == "app":
+            del values["registered_in"]
         for inner, wrap in (
             ("app.credential", "{}"),
             ("app", "{}"),

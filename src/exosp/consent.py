@@ -24,6 +24,7 @@ REDIRECT = "http://localhost"  # as it is registered; the port of a loopback add
 LONGEST = 8 * 1024  # characters of a redirect's query
 PATIENCE = 10.0  # seconds for a browser to say what it has to
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 20.0  # seconds between two tokens
+GRACE = 5.0  # seconds that a browser has to come, where a token showed consent before it did
 
 # What the redirect's error means. The codes stand in error_description (reference-error-codes; public reports).
 _FIXES: tuple[tuple[str, str], ...] = (
@@ -50,12 +51,17 @@ class Address:
     url: str
 
 
-def address(cloud: Cloud, tenant: str, app_id: str, protocols: Iterable[str], redirect: str, state: str) -> Address:
-    """One address for all of ``protocols``: whoever uses IMAP or POP takes theirs, as SMTP's is for SMTP alone."""
+def address(
+    cloud: Cloud, tenant: str, app_id: str, protocols: Iterable[str], redirect: str, state: str = ""
+) -> Address:
+    """One address for all of ``protocols``: whoever uses IMAP or POP takes theirs, as SMTP's is for SMTP alone. ``state``
+    empty: none, for an address that nobody waits for."""
     asked = tuple(protocols)
     scope = cloud.consent_scope(asked)
     query = urlencode(
-        {"client_id": app_id, "redirect_uri": redirect, "scope": scope, "state": state}, quote_via=quote, safe=""
+        {"client_id": app_id, "redirect_uri": redirect, "scope": scope} | ({"state": state} if state else {}),
+        quote_via=quote,
+        safe="",
     )
     return Address(asked, scope, f"{cloud.login}/{quote(tenant, safe='')}/v2.0/adminconsent?{query}")
 
@@ -66,7 +72,10 @@ def addresses(
     """The right address for each protocol, those that share one together."""
     asked = tuple(protocols)
     found = (tuple(p for p in asked if p != "smtp"), tuple(p for p in asked if p == "smtp"))
-    return tuple(address(cloud, tenant, app_id, some, redirect, state) for some in found if some)
+    some = [protocols for protocols in found if protocols] or [
+        ()
+    ]  # none: SMTP goes by RBAC, and consent brings the principal
+    return tuple(address(cloud, tenant, app_id, one, redirect, state) for one in some)
 
 
 def new_state() -> str:
@@ -247,25 +256,28 @@ class Waiting:
             "You may close this window; the terminal says when it is done.",
         )
 
+    def already(self) -> bool:
+        """Whether a token carries every role now: then nobody need be asked."""
+        self.held = self._roles()
+        return not self.missing
+
     def until(self, listener: Listener, seconds: float, tell: Callable[[str], None]) -> bool:
         """Whether every role has come within ``seconds``. ``tell`` hears what is waited for."""
         ends, pause = time.monotonic() + seconds, FIRST_PAUSE
         while True:
-            came = listener.told is not None
-            if self._raised is None and not (came and not self.missing):
+            if listener.told is None or self.missing:
                 self.held = self._roles()
-            if self._raised is not None:
-                raise self._raised
             if not self.missing:
+                listener.listen(GRACE)  # the browser is on its way here, and is to find somebody
                 return True
             left = ends - time.monotonic()
             if left <= 0 or (listener.told is not None and listener.told.error):
                 return False
             tell(f"waiting for {', '.join(self.missing)} in a token")
-            wait = min(pause, left)
-            if came:
-                time.sleep(wait)
-            elif listener.listen(wait):
+            if listener.told is not None:
+                time.sleep(min(pause, left))
+            elif listener.listen(min(pause, left)):
                 pause = FIRST_PAUSE
-                continue
+            if self._raised is not None:
+                raise self._raised
             pause = min(pause * 1.5, LONGEST_PAUSE)

@@ -63,6 +63,7 @@ def look(
         patience.reading(tenant.directory),
         patience.reading(tenant.exchange),
         patience.reading(tenant.vault),
+        tenant.consent,
     )
     seen = steps.observe(want, reading, memory.holdings)
     owed = memory.history.owed(seen) if memory.owed is None else memory.owed

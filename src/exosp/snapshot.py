@@ -63,6 +63,7 @@ class Application:
     secrets: tuple[Secret, ...] = ()
     redirects: tuple[str, ...] = ()
     public: bool = False
+    web: tuple[str, ...] = ()  # where the browser of an administrator who consented may end
     created: datetime | None = field(default=None, compare=False)  # for how old a grant can be at most
 
 
@@ -301,6 +302,7 @@ class Snapshot:
     managed: bool = (
         False  # ``principal`` is the managed identity that the playbook names: no application stands behind it
     )
+    consent_address: str = ""  # where this tenant's administrator consents to another tenant's application
     stranger: EnterpriseApplication | None = None  # what bears its id and is none
     resource: Resource | None = None
     assignments: tuple[RoleAssignment, ...] = ()

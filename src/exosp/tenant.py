@@ -178,3 +178,4 @@ class Tenant:
     directory: Directory
     exchange: Exchange
     vault: Vault
+    consent: str = ""  # where its administrator consents, to an application that is registered in another tenant

@@ -64,6 +64,7 @@ class UpsertApplication:
     audience: str
     required: tuple[RequiredResource, ...]
     redirects: tuple[str, ...] | None = None
+    web: tuple[str, ...] | None = None  # the redirect addresses of ``web``, all of them; None: as they are
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ class UpdateApplication:
     name: str
     required: tuple[RequiredResource, ...]
     redirects: tuple[str, ...] | None = None
+    web: tuple[str, ...] | None = None  # the redirect addresses of ``web``, all of them; None: as they are
 
 
 @dataclass(frozen=True)

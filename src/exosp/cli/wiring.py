@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from .. import clouds, mail, playbook, signin
+from .. import clouds, consent, mail, playbook, signin
 from ..clouds import Cloud
 from ..errors import Missing, UsageError
 from ..exchange import winrm
@@ -82,7 +82,7 @@ class Session:
     ) -> None:
         self.want = want
         self.environment = os.environ if environment is None else environment
-        self.cloud = screen.cloud = _cloud(want, cloud_file, self.environment)
+        self.cloud = screen.cloud = cloud_of(want, cloud_file, self.environment)
         self.tokens = 0
         self.run = new_run()  # as letters name it
         self._admin = signin.admin(self.cloud, _in_tenant(want, self.environment))
@@ -93,6 +93,7 @@ class Session:
         self.graph = Graph(self.cloud, self._admin)
         self.exchange = Online(self._remoting)
         self.patience = Patience(clock or WallClock(), deadline, screen.waiting)
+        self._tokens_in = ""  # the tenant that tokens are asked for in, where that is not the credential's own
         self.vault: EnvFile | Nowhere = Nowhere()
         if want.app.credential is not None:
             self.vault = EnvFile(want.app.credential.save_to, self._issue)
@@ -101,7 +102,9 @@ class Session:
 
     def __enter__(self) -> "Session":
         try:
-            self.tenant = Tenant(self._tenant_id(), self.graph, self.exchange, self.vault)
+            tenant_id = self._tenant_id()
+            self._tokens_in = tenant_id if registered_elsewhere(self.want) else ""
+            self.tenant = Tenant(tenant_id, self.graph, self.exchange, self.vault, self._consent_address(tenant_id))
         except BaseException:
             self._close()
             raise
@@ -153,10 +156,16 @@ class Session:
     def consent_link(self, seen: Snapshot) -> str:
         """Where somebody who may consent does so: the portal's page of the application's permissions."""
         app = seen.application
-        return self.cloud.consent_page(app.app_id) if app else ""
+        return self.cloud.consent_page(app.app_id) if app else seen.consent_address
 
     def _issue(self, tenant_id: str, client_id: str, client_secret: str) -> None:
-        signin.app_token(self.cloud, tenant_id, client_id, client_secret, on_request=self._count)
+        signin.app_token(self.cloud, self._tokens_in or tenant_id, client_id, client_secret, on_request=self._count)
+
+    def _consent_address(self, tenant_id: str) -> str:
+        app = self.want.app
+        if not registered_elsewhere(self.want) or app.id is None:
+            return ""
+        return consent.address(self.cloud, tenant_id, app.id, self.want.claimed(), consent.REDIRECT).url
 
     # verify's Logins
 
@@ -175,7 +184,9 @@ class Session:
                 asked=self.want.app.credential.shown,
                 hint="apply makes one; or put the file back",
             )
-        return signin.app_token(self.cloud, kept.tenant_id, kept.client_id, kept.reveal(), on_request=self._count)
+        return signin.app_token(
+            self.cloud, self._tokens_in or kept.tenant_id, kept.client_id, kept.reveal(), on_request=self._count
+        )
 
     def _identity_token(self, id_: str) -> signin.Token:
         """A managed identity's, which only its own workload gets."""
@@ -232,6 +243,11 @@ class Session:
         return mail.newest(self.cloud.endpoint("imap"), user, token.reveal, count, ca=self.cloud.ca)
 
 
+def registered_elsewhere(want: playbook.Playbook) -> bool:
+    """Whether the playbook's application is registered in another tenant."""
+    return bool(want.app.registered_in)
+
+
 def new_run() -> str:
     """An id for one run: when it began, and enough chance that two never meet."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
@@ -255,7 +271,8 @@ def _in_tenant(want: playbook.Playbook, environment: Mapping[str, str]) -> Mappi
     return {**environment, "AZURE_TENANT_ID": want.tenant} if environment.get("AZURE_TENANT_ID") else environment
 
 
-def _cloud(want: playbook.Playbook, cloud_file: Path | None, environment: Mapping[str, str]) -> Cloud:
+def cloud_of(want: playbook.Playbook, cloud_file: Path | None, environment: Mapping[str, str]) -> Cloud:
+    """The flag's cloud file, else EXOSP_CLOUD, else the playbook's cloud. Raises UsageError."""
     if cloud_file is not None:
         return clouds.read_file(cloud_file, any_host=True)
     return clouds.find(environment.get("EXOSP_CLOUD") or want.cloud)

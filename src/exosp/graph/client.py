@@ -60,7 +60,7 @@ READ_TIMEOUT = 60.0  # seconds
 
 _APPLICATION = (
     "id", "appId", "displayName", "uniqueName", "signInAudience", "requiredResourceAccess", "passwordCredentials",
-    "createdDateTime", "publicClient", "isFallbackPublicClient",
+    "createdDateTime", "publicClient", "isFallbackPublicClient", "web",
 )  # fmt: skip
 _DELETED = (*_APPLICATION, "deletedDateTime")
 _LARGEST_PAGE = 999  # learn.microsoft.com/graph/api/directory-deleteditems-list
@@ -228,7 +228,8 @@ class Graph:
             case UpdateApplication():
                 builder = self._client.applications.by_application_id(write.application)
                 named = {"displayName": write.name} if write.name else {}
-                body = {**named, "requiredResourceAccess": _required(write.required), **_public(write.redirects)}
+                body = {**named, "requiredResourceAccess": _required(write.required), **_public(write.redirects),
+                        **_web(write.web)}  # fmt: skip
                 return _shown(self._write("PATCH", builder, body, write), records.application)
             case CreatePrincipal():
                 body = {"appId": write.app_id.value(seen), "tags": list(write.tags)}
@@ -279,6 +280,7 @@ class Graph:
             "signInAudience": write.audience,
             "requiredResourceAccess": _required(write.required),
             **_public(write.redirects),
+            **_web(write.web),
         }
         if self._upserts:
             try:
@@ -424,6 +426,11 @@ def _public(redirects: tuple[str, ...] | None) -> dict[str, Any]:
     if redirects is None:
         return {}
     return {"publicClient": {"redirectUris": list(redirects)}, "isFallbackPublicClient": True}
+
+
+def _web(redirects: tuple[str, ...] | None) -> dict[str, Any]:
+    """Where an administrator's consent in another tenant may end; the rest of ``web`` stays (application-update)."""
+    return {} if redirects is None else {"web": {"redirectUris": list(redirects)}}
 
 
 def _quoted(text: str) -> str:

@@ -27,7 +27,10 @@ LEVELS: dict[str, dict[str, bool]] = {
         "smtp": OPTIONAL, "mailboxes": NEEDED, "exchange": OPTIONAL, "prune": OPTIONAL,
     },
     "smtp": {"access": NEEDED, "scope": OPTIONAL, "filter": OPTIONAL, "admin_unit": OPTIONAL},
-    "app": {"id": OPTIONAL, "managed_identity": OPTIONAL, "key": NEEDED, "name": NEEDED, "credential": OPTIONAL},
+    "app": {
+        "id": OPTIONAL, "managed_identity": OPTIONAL, "key": NEEDED, "name": NEEDED, "credential": OPTIONAL,
+        "audience": OPTIONAL, "registered_in": OPTIONAL,
+    },
     "app.credential": {"type": NEEDED, "valid_for": NEEDED, "save_to": NEEDED},
     "mailboxes": {"address": NEEDED, "protocols": OPTIONAL, "send_as": OPTIONAL},
     "mailboxes.send_as": {"from": NEEDED, "by": OPTIONAL},

@@ -13,7 +13,19 @@ from ..snapshot import Address, Protocol
 from . import rules
 from .keys import EXAMPLES, Keys, Text, is_empty, quoted
 from .rules import Refused
-from .values import PROTOCOLS, Access, App, Box, Playbook, Reach, ScopeKind, SecretCredential, SendAs, SmtpScope
+from .values import (
+    PROTOCOLS,
+    Access,
+    App,
+    Audience,
+    Box,
+    Playbook,
+    Reach,
+    ScopeKind,
+    SecretCredential,
+    SendAs,
+    SmtpScope,
+)
 from .yaml_nodes import Mapping as Keyed
 from .yaml_nodes import Node, Scalar, Sequence
 
@@ -87,7 +99,12 @@ class Reader(Keys):
         found = self.optional(keys, "key", rules.key, field="app.key")
         name = self.optional(keys, "name", rules.name, field="app.name")
         identity = self.optional(keys, "managed_identity", rules.managed_identity, field="app.managed_identity")
-        credential = self._credential(*keys["credential"]) if "credential" in keys else None
+        audience = self.optional(keys, "audience", self.one_of(rules.AUDIENCES, "audience"), field="app.audience")
+        home = self.optional(keys, "registered_in", rules.tenant, field="app.registered_in")
+        if "registered_in" in keys:
+            self._elsewhere(keys)
+        kept = "registered_in" in keys
+        credential = self._credential(*keys["credential"], kept=kept) if "credential" in keys else None
         if "managed_identity" in keys:
             self._identity_alone(keys)
         elif "credential" not in keys and self._access == "application":
@@ -100,7 +117,28 @@ class Reader(Keys):
         secret = credential if isinstance(credential, SecretCredential) else None
         called = found or app_id or identity or ""
         place = self.place(key.start)
-        return App(called, name or "", secret, place, app_id, credential == "federated", identity)
+        return App(
+            called,
+            name or "",
+            secret,
+            place,
+            app_id,
+            credential == "federated",
+            identity,
+            cast(Audience, audience or "single-tenant"),
+            home or "",
+        )
+
+    def _elsewhere(self, keys: Mapping[str, tuple[Scalar, Node]]) -> None:
+        """What belongs beside `registered_in`, and what is the other tenant's affair."""
+        if "id" not in keys:
+            what = "`registered_in` needs `id`: the application is known here by its Application (client) ID alone"
+            self.fault(keys["registered_in"][0].start, what, "add id: …")
+        for name, why in (("audience", "is said"), ("managed_identity", "has its identity")):
+            if name in keys:
+                self.fault(
+                    keys[name][0].start, f"`{name}` cannot stand beside `registered_in`: there it {why}", "leave it out"
+                )
 
     def _identity_alone(self, keys: Mapping[str, tuple[Scalar, Node]]) -> None:
         """What cannot stand beside a managed identity."""
@@ -113,8 +151,11 @@ class Reader(Keys):
             what = "nobody signs in to a managed identity, and `access: delegated` is for people"
             self.fault(keys["managed_identity"][0].start, what, "leave `access` out")
 
-    def _credential(self, key: Scalar, node: Node) -> "SecretCredential | Literal['federated'] | None":
-        """What the application proves itself by. A federated one is made and used elsewhere: nothing more is said of it."""
+    def _credential(
+        self, key: Scalar, node: Node, *, kept: bool = False
+    ) -> "SecretCredential | Literal['federated'] | None":
+        """What the application proves itself by. A federated one is made and used elsewhere: nothing more is said of it.
+        ``kept``: a secret that the application's own playbook made and saved; it has no ``valid_for`` here."""
         field = "app.credential"
         filled = self.filled(field, key, node)
         if _is_federated(filled):
@@ -123,11 +164,15 @@ class Reader(Keys):
                 if keys and name in keys:
                     self.fault(keys[name][0].start, f"a federated credential has no `{name}`", "it is made elsewhere")
             return "federated"
-        keys = self.keys(field, f"`{field}`", filled, key.start)
+        keys = self.keys(field, f"`{field}`", filled, key.start, frozenset(("valid_for",)) if kept else frozenset())
         if keys is None:
             return None
+        if kept and "valid_for" in keys:
+            what = "the secret is made where the application is registered, so `valid_for` says nothing here"
+            self.fault(keys["valid_for"][0].start, what, "leave it out")
         self.optional(keys, "type", self.one_of(rules.CREDENTIALS, "type of credential"), field=f"{field}.type")
         valid_for = self.optional(keys, "valid_for", rules.valid_for, field=f"{field}.valid_for")
+        valid_for = 0 if kept else valid_for
         save_to = self.optional(keys, "save_to", self._save_to, field=f"{field}.save_to")
         if valid_for is None or save_to is None:
             return None

@@ -32,6 +32,7 @@ REMOTINGS = ("winrm",)
 CREDENTIALS = ("secret", "federated")
 SMTP_ACCESS = ("claim", "rbac")
 ACCESS = ("application", "delegated")
+AUDIENCES = ("single-tenant", "multi-tenant")
 JOINERS = "\u200c\u200d"  # ordinary letters of Persian and Hindi names, though Unicode counts them as format characters
 
 

@@ -13,6 +13,9 @@ ScopeKind = Literal["group", "filter", "admin_unit"]
 Access = Literal["application", "delegated"]
 """Who opens mailboxes: the application by itself, or people who sign in to it."""
 
+Audience = Literal["single-tenant", "multi-tenant"]
+"""Whose administrators may let the application in: this tenant's, or those of any tenant of its cloud."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -50,6 +53,10 @@ class App:
     id: AppId | None = None
     federated: bool = False
     managed_identity: str | None = None  # an Azure workload's, by its client ID or object ID, lower case
+    audience: Audience = "single-tenant"
+    registered_in: str = (
+        ""  # another tenant, where its registration and credential are; here is its enterprise application
+    )
 
     @property
     def made_elsewhere(self) -> bool:

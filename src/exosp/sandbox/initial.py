@@ -182,7 +182,10 @@ def furnish(tenant: Tenant, data: dict[str, Any] | None = None) -> None:
     for name in content.get("managed_identities") or []:
         catalog.add_managed_identity(tenant.directory, str(name))
     for item in content.get("foreign_applications") or []:
-        catalog.add_foreign(tenant.directory, item)
+        try:
+            catalog.add_foreign(tenant.directory, item)
+        except KeyError as fault:
+            raise TenantFileFault(f"a foreign application: Exchange Online has no role {fault}") from None
     _people(tenant, content.get("users") or [])
     if tenant.options.mess is not None:
         mess.make(tenant, tenant.options.mess)

@@ -52,7 +52,7 @@ def plan(want: Playbook, seen: Snapshot) -> Plan:
     observed shows the playbook itself to be wrong."""
     steps = STEPS
     if application.unavailable(want, seen):
-        steps = STEPS[:2] if want.app.managed_identity else STEPS[:1]
+        steps = STEPS[:2] if want.app.managed_identity or want.app.registered_in else STEPS[:1]
     found = [item for step in steps for item in step.plan(want, seen)]
     return Plan(
         scope=(want.tenant, want.app.unique_name),

@@ -29,7 +29,13 @@ def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
     for protocol in () if want.delegated else want.claimed():
         value = ROLE_OF[protocol]
         role = seen.resource.roles.get(value)
-        if role is not None and role not in held:
+        if role is not None and role not in held and want.app.registered_in:
+            yield Refusal(
+                "consent", value, f"{want.tenant} has not consented to it, and {protocol.upper()} tokens need it",
+                f"an administrator opens {seen.consent_address}, and accepts; where that was done already, the application "
+                f"asks for it only once apply in {want.app.registered_in} has run", str(want.app.place),
+            )  # fmt: skip
+        elif role is not None and role not in held:
             yield Change(
                 "consent", "consent", value, None, {"role": value, "resource": "Office 365 Exchange Online"},
                 (AssignRole(PRINCIPAL, RESOURCE, role, value),), f"{protocol.upper()} tokens need the role {value}",

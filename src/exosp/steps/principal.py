@@ -20,6 +20,9 @@ PORTAL_TAG = "WindowsAzureActiveDirectoryIntegratedApp"
 def observe(want: Playbook, tenant: Tenant, seen: Snapshot) -> Snapshot:
     if want.app.managed_identity is not None:
         return _identity(want.app.managed_identity, tenant, seen)
+    if want.app.registered_in and want.app.id is not None:
+        found = tenant.directory.principal(want.app.id)
+        return replace(seen, principal=found, managed=found is not None, consent_address=tenant.consent)
     app_id = seen.application.app_id if seen.application else want.app.id
     return seen if app_id is None else replace(seen, principal=tenant.directory.principal(app_id))
 
@@ -46,6 +49,14 @@ def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
     mine, name = seen.principal, called(want, seen)
     if want.app.managed_identity is not None and mine is None:
         yield no_identity(want, seen)
+        return
+    if want.app.registered_in and mine is None:
+        yield Refusal(
+            "principal", str(want.app.id),
+            f"the application of {want.app.registered_in} has no enterprise application in this tenant: consent comes first",
+            f"an administrator of {want.tenant} opens {seen.consent_address}, and accepts; then run this again",
+            str(want.app.place),
+        )  # fmt: skip
         return
     if mine is None:
         yield Change(
