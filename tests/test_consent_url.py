@@ -225,12 +225,14 @@ class Two:
 
     @property
     def environment(self) -> dict[str, str]:
-        return clean_environment(self.customer.running.environment())
+        place = {"PYTHONPATH": os.environ.get("PYTHONPATH", ""), "XDG_STATE_HOME": str(self.customer.folder)}
+        return clean_environment(self.customer.running.environment()) | place
 
     def start(self, *words: str) -> "subprocess.Popen[str]":
         command = [sys.executable, "-m", "exosp", "consent-url", *words]
-        environment = self.environment | {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}
-        return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        return subprocess.Popen(
+            command, env=self.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
 
     def run(self, *words: str) -> "subprocess.CompletedProcess[str]":
         with self.start(*words) as process:
@@ -341,6 +343,7 @@ def test_consent_then_the_exchange_half_in_the_customers_tenant(two: Two) -> Non
     assert not before.changes
     assert "consent comes first" in before.refused[0].what
     assert f"/v2.0/adminconsent?client_id={two.app['appId']}" in before.refused[0].hint
+    assert before.refused[0].others_turn
     process, url = _waiting(two)
     page = two.administrator().visit(url)
     out, err = process.communicate(timeout=60)
@@ -390,6 +393,28 @@ def test_consent_that_is_in_force_asks_nobody(two: Two) -> None:
     assert again.returncode == 0
     assert "https://" not in again.stderr
     assert json.loads(again.stdout)["waited"]["consented"]
+
+
+@pytest.mark.parametrize("command", ["plan", "apply"])
+def test_before_consent_it_is_somebody_elses_turn(two: Two, command: str) -> None:
+    """Exit code 3, the address whole at the end of a line, and nothing written: no application, no Exchange entry."""
+    words = [
+        sys.executable,
+        "-m",
+        "exosp",
+        command,
+        str(two.customer.playbook),
+        *(["--yes"] if command == "apply" else []),
+    ]
+    done = subprocess.run(
+        words, env=two.environment, capture_output=True, text=True, timeout=120, cwd=two.customer.folder
+    )
+    assert done.returncode == 3, done.stdout + done.stderr
+    [url] = {line.strip() for line in done.stdout.splitlines() if line.strip().startswith("https://")}
+    assert _parts(url)[2]["scope"] == "https://ps.outlook.com/.default"
+    state = two.customer.state()
+    assert len(state["applications"]) == 1
+    assert state["exchange"]["servicePrincipals"] == []
 
 
 def test_an_administrator_who_cancels(two: Two) -> None:

@@ -36,11 +36,14 @@ class Result:
 
     @property
     def others_turn(self) -> bool:
-        return any(isinstance(o, Skipped) and o.others_turn for _, o in self.outcomes)
+        waits = any(isinstance(o, Skipped) and o.others_turn for _, o in self.outcomes)
+        return waits or any(refusal.others_turn for refusal in self.rest.refused)
 
     @property
     def failed(self) -> bool:
-        return any(isinstance(o, Refused) for _, o in self.outcomes) or bool(self.rest.refused)
+        return any(isinstance(o, Refused) for _, o in self.outcomes) or any(
+            not refusal.others_turn for refusal in self.rest.refused
+        )
 
 
 @dataclass(frozen=True)

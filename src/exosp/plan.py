@@ -47,13 +47,15 @@ class Change:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Something the playbook asks for that cannot or must not be done; the rest goes on without it."""
+    """Something the playbook asks for that cannot or must not be done; the rest goes on without it. ``others_turn``: nothing
+    is wrong, somebody else must act first."""
 
     step: str
     target: str
     what: str
     hint: str
     where: str = ""
+    others_turn: bool = False
 
 
 @dataclass(frozen=True)

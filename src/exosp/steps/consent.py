@@ -32,8 +32,8 @@ def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
         if role is not None and role not in held and want.app.registered_in:
             yield Refusal(
                 "consent", value, f"{want.tenant} has not consented to it, and {protocol.upper()} tokens need it",
-                f"an administrator opens {seen.consent_address}, and accepts; where that was done already, the application "
-                f"asks for it only once apply in {want.app.registered_in} has run", str(want.app.place),
+                f"the application asks for it once apply in {want.app.registered_in} has run; then an administrator accepts at "
+                f"{seen.consent_address}", str(want.app.place), others_turn=True,
             )  # fmt: skip
         elif role is not None and role not in held:
             yield Change(

@@ -54,8 +54,8 @@ def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
         yield Refusal(
             "principal", str(want.app.id),
             f"the application of {want.app.registered_in} has no enterprise application in this tenant: consent comes first",
-            f"an administrator of {want.tenant} opens {seen.consent_address}, and accepts; then run this again",
-            str(want.app.place),
+            f"run this again once an administrator of {want.tenant} has accepted at {seen.consent_address}",
+            str(want.app.place), others_turn=True,
         )  # fmt: skip
         return
     if mine is None:
