@@ -133,6 +133,7 @@ def test_a_variable_in_a_filter_s_text_is_refused() -> None:
         ("{access: both, scope: a@b.example}", "is no access for SMTP"),
         ("{scope: a@b.example}", "has no `access`"),
         ("{access: rbac, scope: Senders}", "is no mail address"),
+        ("{access: rbac, admin_unit: Branch}", "is no administrative unit's id"),
         ("{access: rbac, filter: \"Alias -eq 'O'Brien'\"}", "is no filter"),
         ("{access: rbac, filter: 'Alias -eq \"a\"'}", "double quotation mark"),
         ("{access: rbac, filter: \"Alias -eq $name\"}", "is no filter"),

@@ -472,7 +472,7 @@ def test_every_typo_is_named_with_its_key(name):
         "": {"exosp": "1", "tenant": "a.example", "cloud": "global", "app": "{key: a, name: b, credential: {type: secret, valid_for: 1d, save_to: a.env}}",
              "protocols": "[smtp]", "mailboxes": "[a@b.example]", "exchange": "{host: a}", "prune": "true", "access": "application",
              "smtp": "{access: rbac, scope: c@b.example}"},
-        "smtp": {"access": "rbac", "scope": "c@b.example", "filter": "{Alias: a}", "admin_unit": "a"},
+        "smtp": {"access": "rbac", "scope": "c@b.example", "filter": "{Alias: a}", "admin_unit": "5e5addcd-3e8d-4e90-baf5-964efab2b20a"},
         "app": {"id": "5e5addcd-3e8d-4e90-baf5-964efab2b20a", "managed_identity": "5e5addcd-3e8d-4e90-baf5-964efab2b20a", "key": "a", "name": "b", "credential": "{type: secret, valid_for: 1d, save_to: a.env}",
                 "audience": "multi-tenant", "registered_in": "b.example"},
         "app.credential": {"type": "secret", "valid_for": "1d", "save_to": "a.env"},

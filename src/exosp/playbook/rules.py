@@ -99,9 +99,10 @@ def recipient_filter(value: str) -> str:
 
 
 def admin_unit(value: str) -> str:
-    if len(value) > NAME_LENGTH:
-        raise Refused("is no administrative unit's id or name", "its object ID, as Entra's Admin units shows it")
-    return value
+    """Its object ID: Exchange shows no other form back, so a name could not be compared."""
+    if not GUID.fullmatch(value):
+        raise Refused("is no administrative unit's id", "its object ID, as Entra's Admin units shows it")
+    return value.lower()
 
 
 def name(value: str) -> str:

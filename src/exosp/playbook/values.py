@@ -87,7 +87,7 @@ class SendAs:
 @dataclass(frozen=True)
 class SmtpScope:
     """SMTP goes by RBAC for Applications, within this scope: of a group by its address, of recipients by an OPATH filter, or
-    of an administrative unit by its id or name."""
+    of an administrative unit by its object ID."""
 
     kind: ScopeKind
     value: str
