@@ -384,6 +384,18 @@ def test_destroy_in_the_customers_tenant_leaves_what_is_not_ours(two: Two, tmp_p
     assert (tmp_path / "isv.env").exists()
 
 
+def test_the_customers_tenant_under_default_faults(two: Two) -> None:
+    """With lag, lost replies and small pages after consent, apply and verify arrive where they do without."""
+    running = two.customer.running
+    running.reset(faults="default", seed=3)
+    administrator = two.administrator()
+    done = two.run(str(two.customer.playbook), "--format", "json")
+    administrator.visit(json.loads(done.stdout)["url"])
+    running.advance(60)
+    assert not two.customer.apply().failed
+    assert two.customer.verify().proven
+
+
 def test_consent_that_is_in_force_asks_nobody(two: Two) -> None:
     """A second run finds the roles in its first token: no address, exit code 0."""
     process, url = _waiting(two)

@@ -182,7 +182,9 @@ class Session:
                 "there is no saved credential to log in with",
                 service="token",
                 asked=self.want.app.credential.shown,
-                hint="apply makes one; or put the file back",
+                hint=f"copy the file that apply in {self.want.app.registered_in} saved, or put it back"
+                if registered_elsewhere(self.want)
+                else "apply makes one; or put the file back",
             )
         return signin.app_token(
             self.cloud, self._tokens_in or kept.tenant_id, kept.client_id, kept.reveal(), on_request=self._count
