@@ -214,7 +214,7 @@ def test_an_application_by_its_unique_name(graph: Graph, server: Server):
     assert (seen.method, seen.path) == ("GET", "/v1.0/applications(uniqueName='app-65278')")
     assert seen.query == (
         "$select=id,appId,displayName,uniqueName,signInAudience,requiredResourceAccess,passwordCredentials,"
-        "createdDateTime,publicClient,isFallbackPublicClient"
+        "createdDateTime,publicClient,isFallbackPublicClient,web"
     )
     assert seen.headers["authorization"].startswith("Bearer ")
     assert len(seen.headers["client-request-id"]) == 36

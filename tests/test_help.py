@@ -25,16 +25,17 @@ Options:
   -h, --help            Show this message and exit.
 
 Commands:
-  demo       The main job, from nothing to proof, on an emulated tenant.
-  preflight  Say what you may do, and what is missing.
-  plan       Show what apply would change. Writes nothing.
-  apply      Make the tenant as the playbook says.
-  verify     Prove it with real logins. Writes nothing.
-  explain    What a pasted failure means, and what to do.
-  undo       Put back what a run changed.
-  destroy    Remove all that exosp made, nothing else.
-  template   Print a file to start from.
-  sandbox    An emulated tenant for other programs.
+  demo         The main job, from nothing to proof, on an emulated tenant.
+  preflight    Say what you may do, and what is missing.
+  plan         Show what apply would change. Writes nothing.
+  apply        Make the tenant as the playbook says.
+  verify       Prove it with real logins. Writes nothing.
+  explain      What a pasted failure means, and what to do.
+  consent-url  Where another tenant's administrator consents.
+  undo         Put back what a run changed.
+  destroy      Remove all that exosp made, nothing else.
+  template     Print a file to start from.
+  sandbox      An emulated tenant for other programs.
 """
 
 

@@ -453,6 +453,12 @@ def test_a_bomb_of_aliases():
     assert len(found) == 80
 
 
+ALONE = {
+    "smtp": (("scope", "filter", "admin_unit"),),
+    "app": (("id", "managed_identity"),),
+}  # one of each group at most
+
+
 @pytest.mark.parametrize("name", [f"{level}.{key}".removeprefix(".") for level, keys in LEVELS.items() for key in keys])
 def test_every_typo_is_named_with_its_key(name):
     """Each key with a letter missing, doubled, replaced or swapped is an unknown key whose hint is the right one, and is
@@ -464,8 +470,11 @@ def test_every_typo_is_named_with_its_key(name):
     typos |= {key[:at] + key[at + 1] + key[at] + key[at + 2 :] for at in range(len(key) - 1)}
     lines = {
         "": {"exosp": "1", "tenant": "a.example", "cloud": "global", "app": "{key: a, name: b, credential: {type: secret, valid_for: 1d, save_to: a.env}}",
-             "protocols": "[smtp]", "mailboxes": "[a@b.example]", "exchange": "{host: a}", "prune": "true", "access": "application"},
-        "app": {"id": "5e5addcd-3e8d-4e90-baf5-964efab2b20a", "key": "a", "name": "b", "credential": "{type: secret, valid_for: 1d, save_to: a.env}"},
+             "protocols": "[smtp]", "mailboxes": "[a@b.example]", "exchange": "{host: a}", "prune": "true", "access": "application",
+             "smtp": "{access: rbac, scope: c@b.example}"},
+        "smtp": {"access": "rbac", "scope": "c@b.example", "filter": "{Alias: a}", "admin_unit": "5e5addcd-3e8d-4e90-baf5-964efab2b20a"},
+        "app": {"id": "5e5addcd-3e8d-4e90-baf5-964efab2b20a", "managed_identity": "5e5addcd-3e8d-4e90-baf5-964efab2b20a", "key": "a", "name": "b", "credential": "{type: secret, valid_for: 1d, save_to: a.env}",
+                "audience": "multi-tenant", "registered_in": "b.example"},
         "app.credential": {"type": "secret", "valid_for": "1d", "save_to": "a.env"},
         "mailboxes": {"address": "a@b.example", "protocols": "[smtp]", "send_as": "{from: c@b.example}"},
         "mailboxes.send_as": {"from": "c@b.example", "by": "app"},
@@ -475,11 +484,22 @@ def test_every_typo_is_named_with_its_key(name):
 
     def build(at: str, typo: str) -> str:
         values = dict(lines[at])
+        for group in ALONE.get(at, ()):
+            kept = key if at == level and key in group else group[0]
+            values = {k: v for k, v in values.items() if k not in group or k == kept}
+        if "managed_identity" in values:
+            del values["credential"]
+        if at == "app" and (level, key) == (at, "registered_in"):  # beside it little else can stand
+            del values["audience"]
+            values["credential"] = "{type: secret, save_to: a.env}"
+        elif at == "app":
+            del values["registered_in"]
         for inner, wrap in (
             ("app.credential", "{}"),
             ("app", "{}"),
             ("mailboxes.send_as", "{}"),
             ("mailboxes", "[{}]"),
+            ("smtp", "{}"),
             ("exchange", "{}"),
         ):
             above, _, own = inner.rpartition(".")

@@ -36,11 +36,14 @@ class Result:
 
     @property
     def others_turn(self) -> bool:
-        return any(isinstance(o, Skipped) and o.others_turn for _, o in self.outcomes)
+        waits = any(isinstance(o, Skipped) and o.others_turn for _, o in self.outcomes)
+        return waits or any(refusal.others_turn for refusal in self.rest.refused)
 
     @property
     def failed(self) -> bool:
-        return any(isinstance(o, Refused) for _, o in self.outcomes) or bool(self.rest.refused)
+        return any(isinstance(o, Refused) for _, o in self.outcomes) or any(
+            not refusal.others_turn for refusal in self.rest.refused
+        )
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ def look(
         patience.reading(tenant.directory),
         patience.reading(tenant.exchange),
         patience.reading(tenant.vault),
+        tenant.consent,
     )
     seen = steps.observe(want, reading, memory.holdings)
     owed = memory.history.owed(seen) if memory.owed is None else memory.owed

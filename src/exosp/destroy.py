@@ -17,6 +17,7 @@ from .journal import History
 from .plan import Change, Drift, Plan, Refusal
 from .playbook import Playbook
 from .snapshot import ExchangeEntry, Holdings, KeyId, Secret, Snapshot
+from .steps import rbac
 from .steps.application import called
 from .steps.exchange import NOTHING, of_ours, removals
 from .undo import made_of, switched
@@ -27,6 +28,8 @@ from .writes import (
     ExchangeWrite,
     RemoveAssignment,
     RemoveMailboxPermission,
+    RemoveManagementRole,
+    RemoveManagementScope,
     RemoveRecipientPermission,
     RemoveSaved,
     RemoveSecret,
@@ -48,7 +51,8 @@ def planner(history: History) -> Callable[[Playbook, Snapshot], Plan]:
 
 
 def adopted(want: Playbook) -> bool:
-    return want.app.id is not None
+    """A managed identity is adopted too: Azure made it, and it stays."""
+    return want.app.made_elsewhere
 
 
 class _Destroy:
@@ -63,6 +67,7 @@ class _Destroy:
             yield from refusals
             return
         yield from self._send_as_of_mailboxes()
+        yield from rbac.removals(self.want, self.seen)
         for entry in of_ours(self.seen):
             yield from self._adopted_entry(entry) if adopted(self.want) else self._entry(entry)
         yield from self._switches()
@@ -277,6 +282,8 @@ def counted(plan: Plan) -> str:
     grants = sum(isinstance(write, RemoveMailboxPermission | RemoveRecipientPermission) for write in writes)
     kinds = (
         (grants, "grant"),
+        (sum(isinstance(write, RemoveManagementRole) for write in writes), "management role"),
+        (sum(isinstance(write, RemoveManagementScope) for write in writes), "management scope"),
         (sum(isinstance(write, RemoveServicePrincipal) for write in writes), "Exchange entry"),
         (sum(change.step == "protocols" for change in plan.changes), "mailbox's switches"),
         (sum(isinstance(write, RemoveAssignment) for write in writes), "role"),

@@ -47,7 +47,15 @@ class Role:
     value: str
 
 
-Thing = Grant | Switch | Role
+@dataclass(frozen=True)
+class Scoped:
+    """A management role assignment ("role") or a management scope ("scope"), by its name, lower case."""
+
+    kind: Literal["role", "scope"]
+    name: str
+
+
+Thing = Grant | Switch | Role | Scoped
 Value = bool | None
 
 
@@ -126,6 +134,10 @@ class _Fold:
                 self._set(Role(_text(write, "principal").lower(), _text(write, "role_value")), False, True)
             case "RemoveAssignment":
                 self._set(Role(_text(write, "principal").lower(), _text(write, "role_value")), True, False)
+            case "NewManagementScope" | "RemoveManagementScope" | "AssignManagementRole" | "RemoveManagementRole":
+                made = kind in ("NewManagementScope", "AssignManagementRole")
+                what: Literal["role", "scope"] = "role" if "Role" in kind else "scope"
+                self._set(Scoped(what, _text(write, "name").lower()), not made, made)
             case "NewServicePrincipal":
                 self.entries.add(_text(write, "object_id").lower())
                 self._count(kind)
@@ -178,7 +190,7 @@ class _Fold:
 
 _OTHERS = (
     "UpsertApplication", "UpdateApplication", "CreatePrincipal", "TagPrincipal", "RemoveSecret", "DeleteApplication",
-    "RestoreApplication", "RemoveServicePrincipal", "RemoveSaved",
+    "RestoreApplication", "RemoveServicePrincipal", "RemoveSaved", "SetManagementScope",
 )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from .snapshot import Address, ClientAccess, Mailbox, MailboxId, MailboxPermissi
 from .steps.application import ROLE_OF
 from .steps.grants import WHY_NOT, trustee_forms
 
+SMTP_CLAIM = ROLE_OF["smtp"]
 _OWN = "nt authority\\"  # every mailbox's own entries, and the service's
 
 
@@ -32,6 +33,7 @@ class Known:
     ids: Mapping[str, str] = field(default_factory=dict)
     strangers: Mapping[Address, Mailbox | NoMailbox] = field(default_factory=dict)
     switches: Mapping[MailboxId, ClientAccess] = field(default_factory=dict)
+    in_scope: Mapping[MailboxId, bool] = field(default_factory=dict)  # of those that SMTP by RBAC is tried for
 
     # Each made once for all logins: a tenant has thousands of mailboxes.
 
@@ -174,6 +176,13 @@ class Judge:
         if isinstance(stranger, NoMailbox):
             cause = f"refused, but {WHY_NOT[stranger.reason][0]}: that proves nothing"
             return Proof(probe, stage, False, None, server, cause, "name a mailbox that there is", "no-mailbox")
+        inside = self.known.in_scope.get(stranger.id) if isinstance(stranger, Mailbox) else None
+        if inside:
+            cause = "a mailbox that must be closed is in the scope of the application's role for SMTP, whatever this login says"
+            fix = "take it out of the group, or narrow the filter or unit under smtp in the playbook"
+            return Proof(probe, stage, False, None, server, cause, fix, "open-to-it")
+        if inside is False and not reading.unreachable and self.let_in and SMTP_CLAIM not in _roles(self.token):
+            return Proof(probe, stage, True, "refused", server)
         if isinstance(stranger, Mailbox) and self._is_off(probe, stranger):
             cause = f"refused, but {probe.protocol.upper()} is off for that mailbox: that says nothing of rights on it"
             return Proof(probe, stage, False, None, server, cause, "name a mailbox where it is on", "protocol-off")
@@ -184,6 +193,10 @@ class Judge:
             cause = "refused, but the application is let in nowhere: that proves nothing about this mailbox"
             return Proof(probe, stage, False, None, server, cause, "mend the logins above first", "unknown")
         return Proof(probe, stage, True, "refused", server)
+
+
+def _roles(token: Token) -> list[str]:
+    return [str(role) for role in token.claims.get("roles") or ()]
 
 
 def _failed(probe: Probe, stage: str, server: str, found: Diagnosis, proof: ProofKind | None = None) -> Proof:
@@ -209,6 +222,7 @@ def _facts(known: Known, probe: Probe, reading: Reading, token: Token | None, se
         granted = None
     elif delegated and box.id.lower() in ours:
         granted = True  # one's own
+    by_rbac = known.want.smtp is not None and probe.protocol == "smtp"
     switched: bool | None = None
     if access is not None and probe.protocol != "smtp":
         switched = access.imap if probe.protocol == "imap" else access.pop
@@ -239,6 +253,9 @@ def _facts(known: Known, probe: Probe, reading: Reading, token: Token | None, se
         token_length=len(token.reveal()) if token else 0,
         ids=known.ids,
         consented=consented,
+        rbac=by_rbac,
+        in_scope=known.in_scope.get(box.id) if box and by_rbac else None,
+        scope=str(known.want.smtp or ""),
         denied=any(row.deny for row in mine),
         rights=frozenset(right for row in mine if not row.deny for right in row.rights if not _full(row)),
         holders=tuple(_called(row.user, known.ids) for row in holders(rows, ours)),

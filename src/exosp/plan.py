@@ -47,13 +47,15 @@ class Change:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Something the playbook asks for that cannot or must not be done; the rest goes on without it."""
+    """Something the playbook asks for that cannot or must not be done; the rest goes on without it. ``others_turn``: nothing
+    is wrong, somebody else must act first."""
 
     step: str
     target: str
     what: str
     hint: str
     where: str = ""
+    others_turn: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,12 +71,14 @@ class Drift:
 
 @dataclass(frozen=True)
 class Plan:
-    """``scope`` names what was planned for: tenant and application."""
+    """``scope`` names what was planned for: tenant and application. ``modes``: by what each protocol lets the application in,
+    where that differs from one to the other."""
 
     scope: tuple[str, str]
     changes: tuple[Change, ...]
     refused: tuple[Refusal, ...] = ()
     drift: tuple[Drift, ...] = ()
+    modes: tuple[tuple[str, str], ...] = ()
 
     @property
     def empty(self) -> bool:
@@ -106,6 +110,7 @@ class Plan:
             ],
             "drift": [{"step": d.step, "target": d.target, "what": d.what} for d in self.drift],
             "digest": self.digest,
+            **({"modes": dict(self.modes)} if self.modes else {}),
         }
 
 

@@ -15,7 +15,7 @@ from .patience import Patience
 from .plan import Change, Plan
 from .playbook import Playbook
 from .snapshot import Address, DeletedApplication, KeyId, MailboxId, Observed, Owed, SavedCredential, Snapshot
-from .steps import BY_NAME
+from .steps import BY_NAME, rbac
 from .steps.credential import live
 from .tenant import Answer, Done, Failed, NewSecret, Tenant, Unknown
 from .writes import (
@@ -24,12 +24,15 @@ from .writes import (
     AddMailboxPermission,
     AddRecipientPermission,
     AddSecret,
+    AssignManagementRole,
     AssignRole,
     CreatePrincipal,
     DeleteApplication,
     ExchangeWrite,
     GraphWrite,
+    NewManagementScope,
     NewServicePrincipal,
+    Organizational,
     Ref,
     RemoveAssignment,
     RemoveSaved,
@@ -352,7 +355,7 @@ class Sending:
                         unclear, later = True, NotYetVisible(why, service="remoting", asked=type(write).__name__)
                     case Failed(Unreachable(may_have_happened=True) as error):
                         unclear, later = True, error
-                    case Failed(Conflict() as error) if isinstance(write, NewServicePrincipal):
+                    case Failed(Conflict() as error) if isinstance(write, _NAMED_ONCE):
                         unclear, later = True, error  # an entry is there: it shows in a moment, or is another's
                     case Failed((NotYetVisible() | Throttled()) as error):
                         later = error
@@ -377,6 +380,8 @@ class Sending:
                 self.seen = replace(self.seen, owed=without(self.seen.owed, mailbox, rights))
             case AddRecipientPermission(mailbox=mailbox, trustee=trustee) if trustee == ENTRY:
                 self.seen = replace(self.seen, owed=without(self.seen.owed, mailbox, ("SendAs",)))
+            case _:
+                self.seen = rbac.after(write, self.seen)
 
     def _pipelines(
         self, step: str, writes: tuple[ExchangeWrite, ...]
@@ -431,7 +436,7 @@ def _parts(writes: tuple[ExchangeWrite, ...]) -> Iterator[tuple[ExchangeWrite, .
     """Writes that differ in nothing but their mailbox go through one pipeline; others alone."""
     groups: dict[object, list[ExchangeWrite]] = {}
     for write in writes:
-        if isinstance(write, NewServicePrincipal | RemoveServicePrincipal):
+        if isinstance(write, Organizational):
             groups[write] = [write]
         else:
             groups.setdefault(replace(write, mailbox=MailboxId(""), address=Address("")), []).append(write)
@@ -451,12 +456,14 @@ def _note(chunk: Chunk, write: Write, answer: Answer) -> None:
             chunk.answer(write, "unknown" if unclear else "failed", error.what)
 
 
+_NAMED_ONCE = (NewServicePrincipal, NewManagementScope, AssignManagementRole)
 _TAKING = (RemoveSecret, RemoveAssignment, DeleteApplication)
 _HARMLESS = (UpsertApplication, UpdateApplication, TagPrincipal, *_TAKING)  # to send twice
 
 _PLAIN = {
     "application.app_id": "the application",
     "application.object_id": "the application",
+    "principal.app_id": "the managed identity",
     "principal.object_id": "the enterprise application",
     "resource.object_id": "Exchange Online's enterprise application",
     "entry.object_id": "Exchange's own entry of the application",

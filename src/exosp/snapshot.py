@@ -63,6 +63,7 @@ class Application:
     secrets: tuple[Secret, ...] = ()
     redirects: tuple[str, ...] = ()
     public: bool = False
+    web: tuple[str, ...] = ()  # where the browser of an administrator who consented may end
     created: datetime | None = field(default=None, compare=False)  # for how old a grant can be at most
 
 
@@ -88,6 +89,7 @@ class EnterpriseApplication:
     name: str
     tags: tuple[str, ...] = ()
     enabled: bool = True
+    kind: str = "Application"  # servicePrincipalType
 
 
 @dataclass(frozen=True)
@@ -234,6 +236,61 @@ class Transport:
 
 
 @dataclass(frozen=True)
+class Group:
+    """A group that a scope may be made of, by its distinguished name."""
+
+    address: Address
+    dn: str
+
+
+@dataclass(frozen=True)
+class NoGroup:
+    """Why an address is no group that a scope can be made of."""
+
+    address: Address
+    reason: Literal["absent", "ambiguous", "unreadable"]
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class ManagementScope:
+    """``filter`` is as Exchange shows it."""
+
+    name: str
+    filter: str
+
+
+ScopedBy = Literal["organization", "scope", "unit", "group", "other"]
+
+
+@dataclass(frozen=True)
+class ManagementRole:
+    """A management role assignment of an application. ``app`` is every text by which its row names that one, lower case;
+    ``by`` what narrows it, ``scope`` that one's name or id."""
+
+    name: str
+    role: str
+    app: frozenset[str]
+    by: ScopedBy
+    scope: str = ""
+
+    def of(self, entry: ExchangeEntry) -> bool:
+        return bool(self.app & entry.forms)
+
+
+@dataclass(frozen=True)
+class Rbac:
+    """RBAC for Applications, as far as the playbook's application is concerned: its roles and whatever bears our names, every
+    scope, and the group that the playbook names. ``dehydrated``: no scope can be made. ``unread``: why nothing is known."""
+
+    roles: tuple[ManagementRole, ...] = ()
+    scopes: tuple[ManagementScope, ...] = ()
+    group: Group | NoGroup | None = None
+    dehydrated: bool = False
+    unread: str = ""
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """Fields are None or empty until something was read. ``mailboxes`` is keyed by the playbook's own addresses."""
 
@@ -242,6 +299,11 @@ class Snapshot:
     application: Application | None = None
     deleted: tuple[DeletedApplication, ...] = ()  # while there is no application: what could be restored, newest first
     principal: EnterpriseApplication | None = None
+    managed: bool = (
+        False  # ``principal`` is the managed identity that the playbook names: no application stands behind it
+    )
+    consent_address: str = ""  # where this tenant's administrator consents to another tenant's application
+    stranger: EnterpriseApplication | None = None  # what bears its id and is none
     resource: Resource | None = None
     assignments: tuple[RoleAssignment, ...] = ()
     credential: SavedCredential = SavedCredential("absent")
@@ -254,6 +316,14 @@ class Snapshot:
     recipient_permissions: tuple[RecipientPermission, ...] = ()
     client_access: Mapping[MailboxId, ClientAccess] = field(default_factory=dict)
     transport: Transport | None = None
+    rbac: Rbac | None = None
+
+    @property
+    def app_id(self) -> AppId | None:
+        """What Exchange's entry and tokens bear: the application's, or the managed identity's own."""
+        if self.managed and self.principal is not None:
+            return self.principal.app_id
+        return self.registration.app_id if self.registration is not None else None
 
     @property
     def registration(self) -> Application | None:

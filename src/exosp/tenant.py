@@ -18,10 +18,14 @@ from .snapshot import (
     DeletedApplication,
     EnterpriseApplication,
     ExchangeEntry,
+    Group,
     Holdings,
     Mailbox,
     MailboxId,
     MailboxPermission,
+    ManagementRole,
+    ManagementScope,
+    NoGroup,
     NoMailbox,
     Observed,
     PrincipalObjectId,
@@ -126,6 +130,21 @@ class Exchange(Protocol):
 
     def transport(self) -> Transport: ...
 
+    def management_roles(self, entries: Sequence[ExchangeEntry], name: str = "") -> tuple[ManagementRole, ...]:
+        """The management role assignments of these entries, and whatever assignment bears the name, if one is given."""
+        ...
+
+    def management_scopes(self) -> tuple[ManagementScope, ...]: ...
+
+    def group(self, address: Address) -> Group | NoGroup: ...
+
+    def dehydrated(self) -> bool: ...
+
+    def in_scope(self, entry: ExchangeEntry, role: str, mailboxes: Sequence[Mailbox]) -> dict[MailboxId, bool]:
+        """Whether the role reaches each of these mailboxes by what is set now, whatever logins go by. A mailbox for which
+        Exchange does not say is left out. One pipeline each."""
+        ...
+
     def send(self, writes: Sequence[ExchangeWrite], seen: Snapshot) -> Iterator[tuple[ExchangeWrite, Answer]]:
         """Send writes of one kind, as few pipelines as their parameters allow. Exactly one answer each, as they come."""
         ...
@@ -159,3 +178,4 @@ class Tenant:
     directory: Directory
     exchange: Exchange
     vault: Vault
+    consent: str = ""  # where its administrator consents, to an application that is registered in another tenant

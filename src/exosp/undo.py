@@ -7,13 +7,15 @@ entries and secrets are neither made nor deleted here: that is ``destroy``'s.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from . import effects
-from .effects import RIGHTS, SEND_AS, Effects, Grant, Role, Switch, Value
+from .effects import RIGHTS, SEND_AS, Effects, Grant, Role, Scoped, Switch, Value
 from .journal import Run
 from .plan import Change, Drift, Plan, Refusal
 from .playbook import Playbook
 from .snapshot import ClientAccess, Mailbox, Snapshot
+from .steps import rbac
 from .steps.application import ROLE_OF, called
 from .steps.grants import trustee_forms
 from .writes import (
@@ -26,6 +28,8 @@ from .writes import (
     ExchangeWrite,
     RemoveAssignment,
     RemoveMailboxPermission,
+    RemoveManagementRole,
+    RemoveManagementScope,
     RemoveRecipientPermission,
     SetClientAccess,
 )
@@ -79,7 +83,7 @@ class _Undo:
         self.ours = seen.principal.object_id.lower() if seen.principal else ""
 
     def items(self) -> Iterator[Item]:
-        """In the order of sending: switches, grants, roles; the reverse of the chain."""
+        """In the order of sending: switches, grants, management roles, roles; the reverse of the chain."""
         changed = self.found.changed
         switches: dict[str, dict[str, tuple[Value, Value]]] = {}
         for thing, values in changed.items():
@@ -97,6 +101,9 @@ class _Undo:
         for (kind, mailbox, trustee, given), rights in grants.items():
             send = self._send_as if kind == "send-as" else self._rights
             yield from send(mailbox, trustee, given, rights)
+        yield from self._scoped(
+            {thing: after is True for thing, (_, after) in changed.items() if isinstance(thing, Scoped)}
+        )
         for thing, (_, after) in changed.items():
             if isinstance(thing, Role):
                 yield from self._role(thing, after is True)
@@ -191,6 +198,29 @@ class _Undo:
         now = "is not there any more" if given else "stands again"
         return Drift("grants", box.address, f"{shown} is left as it is: it {now}")
 
+    # Management roles
+
+    def _scoped(self, things: dict[Scoped, bool]) -> Iterator[Item]:
+        """Ours go where the run made them; what it took is apply's to give, from the playbook and not from a file."""
+        made = {
+            thing.kind for thing, given in things.items() if given and thing.name == rbac.name_of(self.want).lower()
+        }
+        for thing, given in things.items():
+            if thing.name != rbac.name_of(self.want).lower():
+                yield Drift(
+                    "rbac", thing.name, "the run changed it, and it does not bear this playbook's name: it stays"
+                )
+            elif not given:
+                yield Drift("rbac", thing.name, "the run took it; apply gives it again, as the playbook says")
+        for item in rbac.removals(self.want, self.seen) if made else ():
+            if not isinstance(item, Change):
+                yield item
+                continue
+            kept = {"role": RemoveManagementRole, "scope": RemoveManagementScope}
+            writes = tuple(w for w in item.writes if any(isinstance(w, kept[kind]) for kind in made))
+            if writes:
+                yield replace(item, writes=writes, why=f"run {self.run.id} made it")
+
     # Roles
 
     def _role(self, role: Role, given: bool) -> Iterator[Item]:
@@ -256,13 +286,14 @@ _STEP_OF = {
     "UpsertApplication": "application", "UpdateApplication": "application", "RestoreApplication": "application",
     "DeleteApplication": "application", "CreatePrincipal": "principal", "TagPrincipal": "principal",
     "AddSecret": "credential", "RemoveSecret": "credential", "RemoveSaved": "credential",
-    "NewServicePrincipal": "exchange", "RemoveServicePrincipal": "exchange",
+    "NewServicePrincipal": "exchange", "RemoveServicePrincipal": "exchange", "SetManagementScope": "rbac",
 }  # fmt: skip
 _NAMED = {
     "application": "the application", "principal": "its enterprise application", "credential": "its secrets",
-    "exchange": "Exchange's entry of it",
+    "exchange": "Exchange's entry of it", "rbac": "the filter of its scope",
 }  # fmt: skip
 _BY_OTHERS = "undo neither makes nor deletes one; apply and destroy do"
 _NOT_OURS = dict.fromkeys(("application", "principal", "exchange"), _BY_OTHERS) | {
-    "credential": "undo neither makes nor removes any; apply and destroy do"
+    "rbac": "a filter is taken from the playbook alone, never from a journal",
+    "credential": "undo neither makes nor removes any; apply and destroy do",
 }

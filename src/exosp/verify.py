@@ -23,9 +23,11 @@ from .patience import Patience
 from .plan import Plan
 from .playbook import Playbook
 from .probes import Letters, Logins, Probe, Proof, Sample, Token, chosen, probes
-from .snapshot import EXCHANGE_ONLINE, Address, Mailbox, Protocol, Snapshot
+from .snapshot import EXCHANGE_ONLINE, Address, Mailbox, MailboxId, NoMailbox, Protocol, Snapshot
+from .steps import rbac
 from .steps.application import ROLE_OF, permissions
-from .tenant import Tenant
+from .steps.exchange import right
+from .tenant import Exchange, Tenant
 from .whose import whose
 
 AT_ONCE = 8  # logins in flight, unless told otherwise
@@ -139,8 +141,27 @@ def case(
     ids = whose(seen, patience.reading(tenant.directory))
     boxes = chosen(want, sample)
     some = (len(boxes), len(want.boxes), sample.seed) if sample and len(boxes) < len(want.boxes) else None
-    known = Known(want, seen, plan, audience, history, ids, strangers, switches)
-    return Case(known, probes(want, seen, negative, sample), some, wait, apart, max(1, in_flight), wishes)
+    todo = probes(want, seen, negative, sample)
+    known = Known(
+        want, seen, plan, audience, history, ids, strangers, switches, _in_scope(want, seen, todo, strangers, reading)
+    )
+    return Case(known, todo, some, wait, apart, max(1, in_flight), wishes)
+
+
+def _in_scope(
+    want: Playbook, seen: Snapshot, todo: Sequence[Probe], strangers: Mapping[Address, Mailbox | NoMailbox],
+    exchange: Exchange,
+) -> dict[MailboxId, bool]:  # fmt: skip
+    """Which mailboxes that SMTP is tried for by RBAC are in the role's scope: asked before the first login, as a failing one
+    keeps what is cached alive, and whatever that is."""
+    entry = right(seen)
+    if want.smtp is None or entry is None:
+        return {}
+    asked = [probe for probe in todo if probe.protocol == "smtp"]
+    boxes = seen.found(probe.mailbox for probe in asked if probe.expect == "accept")
+    closed = (strangers.get(probe.mailbox) for probe in asked if probe.expect == "refuse")
+    boxes += [box for box in closed if isinstance(box, Mailbox)]
+    return exchange.in_scope(entry, rbac.ROLE, boxes) if boxes else {}
 
 
 def prove(
@@ -274,7 +295,9 @@ def _token_faults(known: Known, token: Token) -> tuple[str, ...]:
             faults.append(f"it lacks the permission {', '.join(lacking)}")
         return tuple(faults)
     roles = set(claims.get("roles") or ())
-    lacking = [ROLE_OF[p] for p in want.needed() if ROLE_OF[p] not in roles]
+    lacking = [ROLE_OF[p] for p in want.claimed() if ROLE_OF[p] not in roles]
+    if want.smtp is not None and ROLE_OF["smtp"] in roles:
+        faults.append(f"it carries {ROLE_OF['smtp']}, and SMTP is to go by RBAC: {rbac.MIXED}")
     if lacking:
         faults.append(f"it lacks the role {', '.join(lacking)}")
     held = {entry.object_id.lower() for entry in seen.entries}

@@ -45,6 +45,7 @@ class Ref(Generic[T]):
 
 APP_ID: Ref[AppId] = Ref("application.app_id")
 APPLICATION: Ref[ApplicationObjectId] = Ref("application.object_id")
+IDENTITY: Ref[AppId] = Ref("principal.app_id")  # of a managed identity, which has no application
 PRINCIPAL: Ref[PrincipalObjectId] = Ref("principal.object_id")
 ENTRY: Ref[PrincipalObjectId] = Ref("entry.object_id")  # known once Exchange holds it
 RESOURCE: Ref[PrincipalObjectId] = Ref("resource.object_id")
@@ -63,6 +64,7 @@ class UpsertApplication:
     audience: str
     required: tuple[RequiredResource, ...]
     redirects: tuple[str, ...] | None = None
+    web: tuple[str, ...] | None = None  # the redirect addresses of ``web``, all of them; None: as they are
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class UpdateApplication:
     name: str
     required: tuple[RequiredResource, ...]
     redirects: tuple[str, ...] | None = None
+    web: tuple[str, ...] | None = None  # the redirect addresses of ``web``, all of them; None: as they are
 
 
 @dataclass(frozen=True)
@@ -219,6 +222,53 @@ class SetClientAccess:
     smtp_auth_inherited: Literal[True] | None = None
 
 
+@dataclass(frozen=True)
+class NewManagementScope:
+    """New-ManagementScope -RecipientRestrictionFilter. Values in ``filter`` are quoted by ``opath``."""
+
+    name: str
+    filter: str
+
+
+@dataclass(frozen=True)
+class SetManagementScope:
+    """Set-ManagementScope -RecipientRestrictionFilter, of the one that bears our name"""
+
+    name: str
+    filter: str
+
+
+@dataclass(frozen=True)
+class RemoveManagementScope:
+    """Remove-ManagementScope, of the one that bears our name"""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class AssignManagementRole:
+    """New-ManagementRoleAssignment -App, within one scope: there is no way here to give a role without. ``scope`` is a
+    management scope's name (-CustomResourceScope), ``unit`` an administrative unit (-RecipientAdministrativeUnitScope)."""
+
+    name: str
+    role: str
+    app: Ref[PrincipalObjectId]
+    scope: str | None = None
+    unit: str | None = None
+
+    def __post_init__(self) -> None:
+        if bool(self.scope) == bool(self.unit):
+            raise ValueError("a management role is given within exactly one scope")
+
+
+@dataclass(frozen=True)
+class RemoveManagementRole:
+    """Remove-ManagementRoleAssignment"""
+
+    name: str
+    role: str  # for people
+
+
 # This machine
 
 
@@ -250,6 +300,21 @@ ExchangeWrite = (
     | AddRecipientPermission
     | RemoveRecipientPermission
     | SetClientAccess
+    | NewManagementScope
+    | SetManagementScope
+    | RemoveManagementScope
+    | AssignManagementRole
+    | RemoveManagementRole
+)
+# Of the whole organization: they name no mailbox, and each goes through a pipeline of its own.
+Organizational = (
+    NewServicePrincipal
+    | RemoveServicePrincipal
+    | NewManagementScope
+    | SetManagementScope
+    | RemoveManagementScope
+    | AssignManagementRole
+    | RemoveManagementRole
 )
 Write = GraphWrite | ExchangeWrite | RemoveSaved
 

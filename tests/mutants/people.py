@@ -21,7 +21,7 @@ PEOPLE = (
            "force_refresh=True", "force_refresh=False",
            PEOPLE_TESTS + "test_a_later_token_is_refreshed_and_nobody_is_asked_again"),
     Mutant("the application gets roles where people sign in", "steps/consent.py",
-           "for protocol in () if want.delegated else want.needed():", "for protocol in want.needed():", MADE),
+           "for protocol in () if want.delegated else want.claimed():", "for protocol in want.claimed():", MADE),
     Mutant("the application gets mailboxes where people sign in", "steps/grants.py",
            "        if want.delegated:\n            continue\n", "", MADE),
     Mutant("Exchange is told of the application where people sign in", "steps/exchange.py",

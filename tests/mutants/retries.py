@@ -352,7 +352,7 @@ LOOKING = (
            "there = [write for write in pending if write not in wanted]", "there = list(pending)",
            SENDING + "test_a_cmdlet_that_did_not_run_is_sent_again"),
     Mutant("New-ServicePrincipal's Conflict is a failure", "sending.py",
-           "case Failed(Conflict() as error) if isinstance(write, NewServicePrincipal):", "case Failed(Conflict() as error) if False:",
+           "case Failed(Conflict() as error) if isinstance(write, _NAMED_ONCE):", "case Failed(Conflict() as error) if False:",
            SENDING + "test_an_entry_that_is_there_is_found"),
     Mutant("a cmdlet that is refused for lag is not sent again", "sending.py",
            "case Failed((NotYetVisible() | Throttled()) as error):", "case Failed(Throttled() as error):",

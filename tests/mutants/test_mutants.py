@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from broken import ROOT
 from chain import CLIENT, KINDER
+from clouds import CLOUDS
 from explaining import EXPLAINING
 from harm import HARM
 from ladder import LADDER
@@ -23,6 +24,7 @@ from mutant import Mutant
 from people import PEOPLE
 from powershell import POWERSHELL
 from rails import RAILS
+from rbac import RBAC
 from records import RECORDS
 from remotings import REMOTINGS
 from retries import RETRIES
@@ -31,7 +33,8 @@ from signing import SIGNING
 pytestmark = [pytest.mark.mutants, pytest.mark.timeout(300)]
 
 MUTANTS = (
-    *CLIENT, *SIGNING, *RETRIES, *RAILS, *RECORDS, *REMOTINGS, *POWERSHELL, *LETTERS, *HARM, *PEOPLE, *KINDER, *LADDER, *EXPLAINING,
+    *CLIENT, *SIGNING, *RETRIES, *RAILS, *RECORDS, *REMOTINGS, *POWERSHELL, *LETTERS, *HARM, *PEOPLE, *RBAC, *CLOUDS, *KINDER, *LADDER,
+    *EXPLAINING,
 )  # fmt: skip
 FILES = sorted({mutant.test.partition("::")[0] for mutant in MUTANTS})
 

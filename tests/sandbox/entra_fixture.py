@@ -52,7 +52,7 @@ class World:
         """One request at the token endpoint, typed from the vendor's page; ``form`` adds to and replaces."""
         fields = {
             "client_id": self.admin.app_id, "client_secret": self.admin.secret,
-            "scope": f"{GRAPH}/.default", "grant_type": "client_credentials",
+            "scope": f"{self.tenant.shape.graph}/.default", "grant_type": "client_credentials",
         } | form  # fmt: skip
         tenant = fields.pop("tenant", self.tenant.tenant_id)
         with self.client() as client:

@@ -191,7 +191,7 @@ def test_an_expired_token_ends_the_connection_until_the_next_connect(here: Host)
     [
         ("Connect-ExchangeOnline", {"Prefix": "x"}, "-Prefix of Connect-ExchangeOnline"),
         ("Connect-ExchangeOnline", {}, "a sign-in without -AccessToken"),
-        ("Test-ServicePrincipalAuthorization", {"Identity": "x"}, "the cmdlet Test-ServicePrincipalAuthorization"),
+        ("Get-ManagementRole", {}, "the cmdlet Get-ManagementRole"),
         ("Set-TransportConfig", {"SmtpClientAuthenticationDisabled": False}, "the cmdlet Set-TransportConfig"),
         ("Get-EXORecipient", {}, "the cmdlet Get-EXORecipient"),
         ("Get-Mailbox", {"Anr": "x"}, "-Anr of Get-Mailbox"),

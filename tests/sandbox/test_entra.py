@@ -437,9 +437,9 @@ def test_discovery_documents(shared: World) -> None:
 def test_an_unknown_route_is_named(shared: World) -> None:
     """What the login host does not emulate is answered 501 with its name."""
     with shared.client() as client:
-        reply = client.get(f"{shared.login}/{shared.tenant.tenant_id}/adminconsent")
+        reply = client.get(f"{shared.login}/{shared.tenant.tenant_id}/saml2")
     assert reply.status_code == 501
-    assert "adminconsent" in reply.json()["error_description"]
+    assert "saml2" in reply.json()["error_description"]
 
 
 def test_introspection_checks_audience_time_and_the_protocols_role(fresh: World) -> None:

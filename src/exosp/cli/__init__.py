@@ -8,7 +8,7 @@ from typing import Any, NoReturn, cast
 
 import typer
 
-from . import apply, demo, destroy, explain, plan, preflight, sandbox, template, undo, verify
+from . import apply, consent_url, demo, destroy, explain, plan, preflight, sandbox, template, undo, verify
 from .options import Format
 from .screen import Screen, Stopped
 
@@ -44,6 +44,7 @@ app.command("plan", short_help="Show what apply would change. Writes nothing.")(
 app.command("apply", short_help="Make the tenant as the playbook says.")(apply.apply)
 app.command("verify", short_help="Prove it with real logins. Writes nothing.")(verify.verify)
 app.command("explain", cls=explain.Pasted, short_help="What a pasted failure means, and what to do.")(explain.explain)
+app.command("consent-url", short_help="Where another tenant's administrator consents.")(consent_url.consent_url)
 app.command("undo", short_help="Put back what a run changed.")(undo.undo)
 app.command("destroy", short_help="Remove all that exosp made, nothing else.")(destroy.destroy)
 app.command("template", short_help="Print a file to start from.")(template.template)
@@ -92,4 +93,4 @@ def _outside() -> Screen:
     return Screen(Format.json if as_json else Format.text, command=command, verbose=verbose)
 
 
-_COMMANDS = ("demo", "preflight", "plan", "apply", "verify", "undo", "destroy", "sandbox")
+_COMMANDS = ("demo", "preflight", "plan", "apply", "verify", "consent-url", "undo", "destroy", "sandbox")

@@ -1,4 +1,4 @@
-"""exosp plan: what apply would do. Reads only. Exit 0 nothing to do, 3 changes, 1 something is refused."""
+"""exosp plan: what apply would do. Reads only. Exit 0 nothing to do, 3 changes or somebody else's turn, 1 something is refused."""
 
 from pathlib import Path
 from typing import Annotated
@@ -79,4 +79,5 @@ def plan(
         else:
             screen.tell(line(allowed, session.cloud.name, emulated=session.cloud.emulated) + "\n")
             screen.say(text.plan(found, screen.width))
-        raise typer.Exit(1 if found.refused else 0 if found.empty else 3)
+        wrong = any(not refusal.others_turn for refusal in found.refused)
+        raise typer.Exit(1 if wrong else 0 if found.empty and not found.refused else 3)

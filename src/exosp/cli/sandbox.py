@@ -40,6 +40,13 @@ TenantFile = Annotated[
     Path | None,
     typer.Option("--tenant", metavar="FILE", help="What the tenant holds at first, YAML.", show_default=False),
 ]
+Shape = Annotated[
+    str | None,
+    typer.Option(
+        "--cloud-shape", metavar="CLOUD", show_default=False,
+        help="Names, role ids and refusals as in this cloud: global, gcc-high, dod, china. Hosts are loopback all the same.",
+    ),
+]  # fmt: skip
 Listen = Annotated[int, typer.Option("--listen", metavar="PORT", help="The first of eight fixed ports; 0: free ones.")]
 
 
@@ -68,6 +75,7 @@ def up(
     service_principals: Principals = 0,
     mess: Mess = None,
     tenant: TenantFile = None,
+    cloud: Shape = None,
     listen: Listen = 0,
     form: FormatOption = Format.text,
 ) -> None:
@@ -75,7 +83,7 @@ def up(
     They hold the tenant's own secrets, which are worthless outside it."""
     with Screen(form, command="sandbox") as screen:
         need_extra()
-        options = _options(seed, faults, speed, latency, cmdlet_time, mailboxes, service_principals, mess)
+        options = _options(seed, faults, speed, latency, cmdlet_time, mailboxes, service_principals, mess, cloud)
         with screen.progress("starting the emulated tenant"):
             from . import serving
         serving.up(options, tenant, _port(listen), screen)
@@ -98,6 +106,7 @@ def run(
     service_principals: Principals = 0,
     mess: Mess = None,
     tenant: TenantFile = None,
+    cloud: Shape = None,
     listen: Listen = 0,
 ) -> None:
     """Run one command against a fresh tenant, with all variables set, and return its exit code. Its input and output are
@@ -106,7 +115,7 @@ def run(
         need_extra()
         from . import serving
 
-        options = _options(seed, faults, speed, latency, cmdlet_time, mailboxes, service_principals, mess)
+        options = _options(seed, faults, speed, latency, cmdlet_time, mailboxes, service_principals, mess, cloud)
         raise typer.Exit(serving.run(options, tenant, _port(listen), command))
 
 
@@ -119,6 +128,7 @@ def _options(
     mailboxes: int,
     service_principals: int,
     mess: int | None,
+    cloud: str | None,
 ) -> dict[str, Any]:
     return {
         "seed": seed,
@@ -129,6 +139,7 @@ def _options(
         "mailboxes": mailboxes,
         "service_principals": service_principals,
         "mess": mess,
+        "cloud": _shape(cloud),
     }
 
 
@@ -150,6 +161,15 @@ def _not_negative(number: float, option: str) -> float:
             f"{number:g} is no speed", option, "1 is the time of this machine, 60 an hour a minute, 0 stands still"
         )
     return number
+
+
+def _shape(name: str | None) -> str:
+    """A cloud's name; empty where the tenant file, or nobody, says."""
+    from ..sandbox.clouds import SHAPES
+
+    if name is not None and name not in SHAPES:
+        raise _wrong(f"{name!r} is no cloud", "--cloud-shape", f"there are: {', '.join(SHAPES)}")
+    return name or ""
 
 
 def _port(number: int) -> int:

@@ -51,6 +51,12 @@ def nobody(want: Playbook) -> NotHere:
     """Why there is no token where nobody may be asked, and the credential is not here."""
     if want.delegated:
         return NotHere("people sign in to this application, and nobody was asked to", service="token", hint=HOW)
+    if want.app.managed_identity is not None:
+        return NotHere(
+            "it is a managed identity: Azure gives tokens for it to its workload alone",
+            service="token",
+            hint="log in there by hand, with a token for https://outlook.office365.com/.default",
+        )
     return NotHere(
         "the application proves itself by a federated credential, which only its workload can use",
         service="token",

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from .. import clouds, mail, playbook, signin
+from .. import clouds, consent, mail, playbook, signin
 from ..clouds import Cloud
 from ..errors import Missing, UsageError
 from ..exchange import remotings
@@ -25,7 +25,7 @@ from ..mail.letter import compose
 from ..patience import Clock, Patience, WallClock
 from ..playbook import rules
 from ..probes import Token
-from ..snapshot import Address, Application, Protocol, Snapshot
+from ..snapshot import Address, AppId, Application, Protocol, Snapshot
 from ..tenant import Tenant
 from ..vault import EnvFile
 from . import signing
@@ -85,7 +85,7 @@ class Session:
     ) -> None:
         self.want = want
         self.environment = os.environ if environment is None else environment
-        self.cloud = screen.cloud = _cloud(want, cloud_file, self.environment)
+        self.cloud = screen.cloud = cloud_of(want, cloud_file, self.environment)
         self.tokens = 0
         self.run = new_run()  # as letters name it
         # Led to the tenant that the playbook names: a token from any other would write in the wrong tenant.
@@ -101,6 +101,7 @@ class Session:
         self.graph = Graph(self.cloud, self.admin)
         self.exchange = Online(self._remoting, way.pieces)
         self.patience = Patience(clock or WallClock(), deadline, screen.waiting)
+        self._tokens_in = ""  # the tenant that tokens are asked for in, where that is not the credential's own
         self.vault: EnvFile | Nowhere = Nowhere()
         if want.app.credential is not None:
             self.vault = EnvFile(want.app.credential.save_to, self._issue)
@@ -109,7 +110,9 @@ class Session:
 
     def __enter__(self) -> "Session":
         try:
-            self.tenant = Tenant(self._tenant_id(), self.graph, self.exchange, self.vault)
+            tenant_id = self._tenant_id()
+            self._tokens_in = tenant_id if registered_elsewhere(self.want) else ""
+            self.tenant = Tenant(tenant_id, self.graph, self.exchange, self.vault, self._consent_address(tenant_id))
         except BaseException:
             self._close()
             raise
@@ -183,16 +186,24 @@ class Session:
     def consent_link(self, seen: Snapshot) -> str:
         """Where somebody who may consent does so: the portal's page of the application's permissions."""
         app = seen.application
-        return self.cloud.consent_page(app.app_id) if app else ""
+        return self.cloud.consent_page(app.app_id) if app else seen.consent_address
 
     def _issue(self, tenant_id: str, client_id: str, client_secret: str) -> None:
-        signin.app_token(self.cloud, tenant_id, client_id, client_secret, on_request=self._count)
+        signin.app_token(self.cloud, self._tokens_in or tenant_id, client_id, client_secret, on_request=self._count)
+
+    def _consent_address(self, tenant_id: str) -> str:
+        app = self.want.app
+        if not registered_elsewhere(self.want) or app.id is None:
+            return ""
+        return consent.address(self.cloud, tenant_id, app.id, self.want.claimed(), consent.REDIRECT).url
 
     # verify's Logins
 
     def token(self) -> signin.Token:
         if self.want.delegated and self._way is not None:
             return self._someone(self._way).token()
+        if self.want.app.managed_identity is not None:
+            return self._identity_token(self.want.app.managed_identity)
         if self.want.app.credential is None or isinstance(self.vault, Nowhere):
             raise nobody(self.want)
         kept = self.vault.load()
@@ -201,9 +212,26 @@ class Session:
                 "there is no saved credential to log in with",
                 service="token",
                 asked=self.want.app.credential.shown,
-                hint="apply makes one; or put the file back",
+                hint=f"copy the file that apply in {self.want.app.registered_in} saved, or put it back"
+                if registered_elsewhere(self.want)
+                else "apply makes one; or put the file back",
             )
-        return signin.app_token(self.cloud, kept.tenant_id, kept.client_id, kept.reveal(), on_request=self._count)
+        return signin.app_token(
+            self.cloud, self._tokens_in or kept.tenant_id, kept.client_id, kept.reveal(), on_request=self._count
+        )
+
+    def _identity_token(self, id_: str) -> signin.Token:
+        """A managed identity's, which only its own workload gets."""
+        from ..signin import workload
+
+        if not workload.here():
+            raise nobody(self.want)
+        directory = self.tenant.directory
+        found = directory.principal(AppId(id_)) or directory.principal_by_object_id(id_)
+        if found is None:
+            raise Missing("there is no such managed identity", service="token", asked=id_, hint="plan says more")
+        self._count()
+        return workload.token(self.cloud, found.app_id)
 
     def reach(self, protocol: Protocol) -> Reading:
         """A probe that stops where it would ask for the token: TLS is verified then, and XOAUTH2 offered."""
@@ -254,6 +282,11 @@ class Session:
         return mail.newest(self.cloud.endpoint("imap"), user, token.reveal, count, ca=self.cloud.ca)
 
 
+def registered_elsewhere(want: playbook.Playbook) -> bool:
+    """Whether the playbook's application is registered in another tenant."""
+    return bool(want.app.registered_in)
+
+
 def new_run() -> str:
     """An id for one run: when it began, and enough chance that two never meet."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
@@ -271,7 +304,8 @@ class _Passing:
     expires_on: int
 
 
-def _cloud(want: playbook.Playbook, cloud_file: Path | None, environment: Mapping[str, str]) -> Cloud:
+def cloud_of(want: playbook.Playbook, cloud_file: Path | None, environment: Mapping[str, str]) -> Cloud:
+    """The flag's cloud file, else EXOSP_CLOUD, else the playbook's cloud. Raises UsageError."""
     if cloud_file is not None:
         return clouds.read_file(cloud_file, any_host=True)
     return clouds.find(environment.get("EXOSP_CLOUD") or want.cloud)

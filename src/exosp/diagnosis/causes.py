@@ -28,7 +28,7 @@ Cause = Literal[
     # Exchange: who may open what
     "no-exchange-entry", "wrong-object-id", "no-mailbox-permission", "not-in-effect-yet", "protocol-off",
     "smtp-auth-off-tenant", "smtp-auth-off-mailbox", "send-as-missing", "wrong-user-name", "no-mailbox",
-    "app-access-policy", "rbac-scope", "ews-off", "auth-policy",
+    "app-access-policy", "rbac-scope", "rbac-with-claim", "ews-off", "auth-policy",
     # What the mail client sends
     "basic-auth-blocked", "wrong-mechanism", "client-too-old", "client-sasl-plugin", "xoauth2-malformed", "one-line-pop-auth",
     "not-authenticated", "wrong-tls-mode", "auth-not-offered", "wrong-host",
@@ -125,6 +125,7 @@ WORDS: dict[Cause, str] = {
     "no-mailbox": "there is no Exchange Online mailbox behind the name: no licence, on premises, deleted, or another kind",
     "app-access-policy": "an application access policy shuts the application out of this mailbox",
     "rbac-scope": "the application's RBAC role does not cover this mailbox",
+    "rbac-with-claim": "the token carries SMTP.SendAsApp, so mailbox permissions decide in place of the RBAC scope",
     "ews-off": "Exchange Web Services are off or being retired",
     "auth-policy": "an Exchange authentication policy blocks this way of signing in",
     "basic-auth-blocked": "a password came where Exchange takes only OAuth",

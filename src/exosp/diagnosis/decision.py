@@ -172,5 +172,7 @@ def _unread(facts: ProbeFacts) -> Iterator[str]:
         yield "the token's claims"
     if facts.open is None:
         yield "whether the protocol is on"
-    if facts.granted is None:
+    if facts.rbac and facts.in_scope is None:
+        yield "whether the mailbox is in the RBAC scope"
+    if facts.granted is None and not facts.rbac:
         yield "the mailbox's permissions"

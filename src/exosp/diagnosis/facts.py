@@ -33,7 +33,8 @@ class ProbeFacts:
     ``holders``: who else has FullAccess. ``switched_on`` is for IMAP and POP. ``no_mailbox``: why the address is none, with what
     to do about it.
     ``login`` is the user name given to the server, empty if it is ``address``. ``send_as``: a right to send as ``sender``
-    stands, None where ``sender`` is the mailbox itself. ``rbac``: SMTP goes by an RBAC role and not by the claim.
+    stands, None where ``sender`` is the mailbox itself. ``rbac``: SMTP goes by an RBAC role and not by the claim;
+    ``in_scope``: that role reaches the mailbox by what is set now, ``scope`` is what the playbook says of it.
     """
 
     protocol: Protocol
@@ -70,6 +71,8 @@ class ProbeFacts:
     consent_since: Since = Since()
     access: Literal["application", "delegated"] = "application"
     rbac: bool = False
+    in_scope: bool | None = None
+    scope: str = ""
 
     @property
     def open(self) -> bool | None:

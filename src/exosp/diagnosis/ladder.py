@@ -3,7 +3,7 @@
 A rung says what is wrong with its thing, with the evidence and what to do, or what is right about it, or nothing where
 it was not read. ``explains`` are the symptoms (rows of the table) that a wrong thing of this kind can show itself by.
 The way to the server stands in ``OUTSIDE``: there the server's words, or ours for its silence, are evidence enough.
-RBAC for Applications would add a rung beside ``permission``, for ``facts.rbac``: whether the scope holds the mailbox.
+Where SMTP goes by RBAC for Applications, the rung ``scope`` stands in place of ``permission``.
 """
 
 from collections.abc import Callable
@@ -240,7 +240,33 @@ def _mailbox(facts: ProbeFacts) -> Found:
     )
 
 
+def _scoped(facts: ProbeFacts) -> Found:
+    """By Test-ServicePrincipalAuthorization, which goes by no cache (its help): what it says and a login denies is on its
+    way."""
+    if not facts.rbac:
+        return None
+    claim = ROLE_OF["smtp"]
+    if claim in [str(role) for role in (facts.claims or {}).get("roles") or ()]:
+        return Wrong(
+            "rbac-with-claim",
+            f"the token carries {claim}, so Exchange checks mailbox permissions in place of the RBAC scope",
+            f"take {claim} away: prune: true in the playbook, then {APPLY}; by hand under API permissions",
+        )
+    if facts.in_scope is None:
+        return None
+    if facts.in_scope:
+        return Right(f"{facts.address} is in the scope of the application's role for SMTP, {facts.scope}")
+    return Wrong(
+        "rbac-scope",
+        f"{facts.address} is not in the scope of the application's role for SMTP, {facts.scope}",
+        "put the mailbox itself into the group, since members of member groups do not count, or correct the filter or unit "
+        f"under smtp in the playbook; if apply has not run yet, {APPLY}",
+    )
+
+
 def _permission(facts: ProbeFacts) -> Found:
+    if facts.rbac:
+        return None
     person = str((facts.claims or {}).get("upn", "")) if facts.access == "delegated" else ""
     who = person or "the application"
     user = person or facts.principal_object_id or "ENTERPRISE-APPLICATION-OBJECT-ID"
@@ -350,6 +376,7 @@ RUNGS: tuple[Rung, ...] = (
     Rung("length", _length, frozenset(("pop-protocol-error", "pop-auth-failed"))),
     Rung("entry", _entry, REFUSED),
     Rung("mailbox", _mailbox, REFUSED | CLOSED),
+    Rung("scope", _scoped, frozenset(("smtp-auth-failed",))),
     Rung("permission", _permission, CLOSED | {"smtp-auth-failed"}),
     Rung("switch", _switch, CLOSED | OFF | {"pop-auth-failed", "smtp-auth-failed"}),
     Rung("own-name", _own_name, frozenset(("smtp-auth-failed",))),

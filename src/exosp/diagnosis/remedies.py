@@ -153,6 +153,7 @@ REMEDIES: dict[Cause, Remedy] = {
     "app-access-policy": R("Test-ApplicationAccessPolicy answers Denied", "put the mailbox into the policy's group, or take the application out of the policy",
                            "Test-ApplicationAccessPolicy -AppId APPLICATION-ID -Identity MAILBOX"),
     "rbac-scope": R("Test-ServicePrincipalAuthorization answers InScope False", "widen the scope of the management role assignment", "Test-ServicePrincipalAuthorization -Identity APPLICATION-ID -Resource MAILBOX"),
+    "rbac-with-claim": R("decode the token: roles holds SMTP.SendAsApp", "take SMTP.SendAsApp away from the application: with RBAC it needs no claim"),
     "ews-off": R("Get-OrganizationConfig and Get-CASMailbox show EwsEnabled", "move to Graph, or to IMAP with exosp; EWS ends in Exchange Online", "Get-OrganizationConfig | Select-Object EwsEnabled, EwsApplicationAccessPolicy"),
     "auth-policy": R("Get-User shows an AuthenticationPolicy that blocks this protocol", "change or lift the authentication policy, or use OAuth", "Get-AuthenticationPolicy; Get-User MAILBOX | Select-Object AuthenticationPolicy"),
     # What the mail client sends

@@ -104,6 +104,8 @@ ROWS: tuple[Row, ...] = (
             "smtp-auth-off-tenant",
             ("wrong-user-name", "the token is another account's than the user name, or the mailbox is a shared one"),
             "shared-mailbox-login",
+            ("rbac-scope", "SMTP goes by RBAC for Applications, and the mailbox is not in the role's scope: members of member groups are not"),
+            "rbac-with-claim",
         ),
         f"{OAUTH_PAGE}; github.com/jstedfast/MailKit/issues/1126", "A", says=("5.7.3 Authentication unsuccessful", "535 Authentication unsuccessful", "5.7.139 Authentication unsuccessful"), regex=r"535[ :-]{1,3}5\.7\.3\b", hints=("535573",),
         weight="vague", propagation=True, given_cmdlet=f"{ENTRY}; {GRANT}"),

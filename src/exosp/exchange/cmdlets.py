@@ -27,6 +27,8 @@ _BY_ID = (
 )
 
 _RECIPIENTS = "Mail Recipients"
+_ROLES = "Role Management"
+_VIEW_ROLES = "View-Only Configuration or Role Management"
 _VIEW_RECIPIENTS = "View-Only Recipients or Mail Recipients"
 
 
@@ -103,7 +105,21 @@ CMDLETS: Mapping[str, Spec] = {
         over="Identity", join=_BY_ID, role=_RECIPIENTS,
     ),
     "Get-TransportConfig": Spec({}, role="View-Only Configuration"),
+    # RBAC for Applications
     "Get-OrganizationConfig": Spec({}, role="View-Only Configuration"),
+    "Get-DistributionGroup": Spec({"Identity": "string", "ResultSize": "string"}, role=_VIEW_RECIPIENTS),
+    "Get-UnifiedGroup": Spec({"Identity": "string", "ResultSize": "string"}, role=_VIEW_RECIPIENTS),
+    "Get-ManagementScope": Spec({}, role=_VIEW_ROLES),
+    "New-ManagementScope": Spec({"Name": "string", "RecipientRestrictionFilter": "string"}, role=_ROLES),
+    "Set-ManagementScope": Spec({"Identity": "string", "RecipientRestrictionFilter": "string"}, role=_ROLES),
+    "Remove-ManagementScope": Spec({"Identity": "string", "Confirm": "switch"}, role=_ROLES),
+    "Get-ManagementRoleAssignment": Spec({"Identity": "string", "RoleAssignee": "string"}, role=_VIEW_ROLES),
+    "New-ManagementRoleAssignment": Spec(
+        {"Name": "string", "Role": "string", "App": "string", "CustomResourceScope": "string",
+         "RecipientAdministrativeUnitScope": "string"}, role=_ROLES,
+    ),
+    "Remove-ManagementRoleAssignment": Spec({"Identity": "string", "Confirm": "switch"}, role=_ROLES),
+    "Test-ServicePrincipalAuthorization": Spec({"Identity": "string", "Resource": "string"}, role=_ROLES),
 }  # fmt: skip
 
 OURS = tuple(name for name, spec in CMDLETS.items() if spec.role)  # what a session must offer

@@ -111,6 +111,13 @@ _TABLE: tuple[_Row, ...] = (
     _Row("Dehydrated", r"isn't currently allowed in your organization",
          lambda text, cmdlet: CloudError(text, service=SERVICE, asked=str(cmdlet), code="Dehydrated",
                                          hint="run Enable-OrganizationCustomization once, then wait some minutes")),
+    _Row("", r"has the same values",
+         lambda text, cmdlet: CloudError(text, service=SERVICE, asked=str(cmdlet), code="SameScope",
+                                         hint="Exchange takes no second scope with the same filter: write the filter in "
+                                         "another way, or remove that scope")),
+    _Row("ParsingException", r"invalid filter syntax|isn't a recognized filterable property",
+         lambda text, cmdlet: CloudError(text, service=SERVICE, asked=str(cmdlet), code="InvalidFilter",
+                                         hint="correct `filter` under smtp in the playbook")),
     _Row("", r"isn't supported in this scenario",
          _forbidden("the application that runs exosp has Exchange.ManageAsApp but no supported Entra role: assign "
                     "Exchange Administrator to it; that takes minutes to an hour to reach Exchange"), whole=True),

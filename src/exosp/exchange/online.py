@@ -16,10 +16,14 @@ from ..snapshot import (
     AppId,
     ClientAccess,
     ExchangeEntry,
+    Group,
     Holdings,
     Mailbox,
     MailboxId,
     MailboxPermission,
+    ManagementRole,
+    ManagementScope,
+    NoGroup,
     NoMailbox,
     Observed,
     RecipientPermission,
@@ -29,19 +33,34 @@ from ..snapshot import (
 from ..writes import (
     AddMailboxPermission,
     AddRecipientPermission,
+    AssignManagementRole,
     ExchangeWrite,
+    NewManagementScope,
     NewServicePrincipal,
+    Organizational,
     Ref,
     RemoveMailboxPermission,
+    RemoveManagementRole,
+    RemoveManagementScope,
     RemoveRecipientPermission,
     RemoveServicePrincipal,
     SetClientAccess,
+    SetManagementScope,
     Trustee,
 )
 from .cmdlets import OURS, Answer, Cmdlet, Item, Remoting, Row, Rows
 from .errors import SERVICE
 from .joining import present, several, shown, truth
-from .records import client_access, entry, mailbox_or_not, no_mailbox, permission, recipient_permission
+from .records import (
+    client_access,
+    entry,
+    mailbox_or_not,
+    management_role,
+    management_scope,
+    no_mailbox,
+    permission,
+    recipient_permission,
+)
 from .records import mailbox as as_mailbox
 from .spreading import ALONE, Pieces, Spread
 from .trustees import Pair, Trustees, one_trustee
@@ -186,6 +205,69 @@ class Online:
             )  # fmt: skip
         return Transport(smtp_auth_disabled=off)
 
+    # RBAC for Applications
+
+    def management_roles(self, entries: Sequence[ExchangeEntry], name: str = "") -> tuple[ManagementRole, ...]:
+        """One pipeline an entry; one more where no assignment of theirs bears the name. Rows are filtered here."""
+        cmdlet = "Get-ManagementRoleAssignment"
+        found = []
+        for one in entries:
+            rows = map(management_role, self._known_rows(Cmdlet(cmdlet, {"RoleAssignee": one.object_id})))
+            found += [role for role in rows if role.of(one)]
+        if name and not any(role.name.lower() == name.lower() for role in found):
+            rows = map(management_role, self._known_rows(Cmdlet(cmdlet, {"Identity": name})))
+            found += [role for role in rows if role.name.lower() == name.lower()]
+        return tuple(dict.fromkeys(found))
+
+    def management_scopes(self) -> tuple[ManagementScope, ...]:
+        return tuple(management_scope(row) for row in self._known_rows(Cmdlet("Get-ManagementScope")))
+
+    def _known_rows(self, cmdlet: Cmdlet) -> tuple[Row, ...]:
+        """The rows; none where Exchange knows nothing of what was asked about."""
+        try:
+            return self._rows(cmdlet)
+        except (Missing, NotYetVisible):
+            return ()
+
+    def group(self, address: Address) -> Group | NoGroup:
+        """A distribution or security group, else one of Microsoft 365, by its address and by nothing else."""
+        for name in ("Get-DistributionGroup", "Get-UnifiedGroup"):
+            try:
+                rows = self._known_rows(Cmdlet(name, {"Identity": address}))
+            except Conflict as fault:
+                return NoGroup(address, "ambiguous", fault.what)
+            texts_ = ((row, {a.lower() for a in several(row, "EmailAddresses")}) for row in rows)
+            wanted = {f"smtp:{address.lower()}", address.lower()}
+            mine = [
+                r for r, held in texts_ if shown(r, "PrimarySmtpAddress").lower() == address.lower() or held & wanted
+            ]
+            named = {shown(row, "DistinguishedName") for row in mine}
+            if len(named) > 1:
+                return NoGroup(address, "ambiguous", f"{len(named)} groups answer to it")
+            if named == {""}:
+                return NoGroup(address, "unreadable", "its row shows no DistinguishedName")
+            if named:
+                return Group(address, named.pop())
+        return NoGroup(address, "absent")
+
+    def dehydrated(self) -> bool:
+        rows = self._rows(Cmdlet("Get-OrganizationConfig"))
+        return bool(rows and truth(rows[0], "IsDehydrated"))
+
+    def in_scope(self, entry: ExchangeEntry, role: str, mailboxes: Sequence[Mailbox]) -> dict[MailboxId, bool]:
+        """Test-ServicePrincipalAuthorization. Its rows name no mailbox, so each mailbox is asked about alone."""
+        found = {}
+        for mailbox in mailboxes:
+            parameters = {"Identity": entry.object_id, "Resource": mailbox.id}
+            try:
+                rows = self._rows(Cmdlet("Test-ServicePrincipalAuthorization", parameters))
+            except (Missing, NotYetVisible, Conflict):
+                continue
+            said = [truth(row, "InScope") for row in rows if shown(row, "RoleName").lower() == role.lower()]
+            if None not in said:
+                found[mailbox.id] = any(said)
+        return found
+
     # Writes
 
     def send(
@@ -322,6 +404,18 @@ def _cmdlet(write: ExchangeWrite, seen: Snapshot) -> Cmdlet:
             if inherited:
                 parameters["SmtpClientAuthenticationDisabled"] = None
             return Cmdlet("Set-CASMailbox", parameters, over="Identity")
+        case NewManagementScope(name, text):
+            return Cmdlet("New-ManagementScope", {"Name": name, "RecipientRestrictionFilter": text})
+        case SetManagementScope(name, text):
+            return Cmdlet("Set-ManagementScope", {"Identity": name, "RecipientRestrictionFilter": text})
+        case RemoveManagementScope(name):
+            return Cmdlet("Remove-ManagementScope", {"Identity": name, "Confirm": False})
+        case AssignManagementRole(name, role, app, scope, unit):
+            parameters = {"Name": name, "Role": role, "App": app.value(seen)}
+            parameters |= {"CustomResourceScope": scope} if scope else {"RecipientAdministrativeUnitScope": unit}
+            return Cmdlet("New-ManagementRoleAssignment", parameters)
+        case RemoveManagementRole(name):
+            return Cmdlet("Remove-ManagementRoleAssignment", {"Identity": name, "Confirm": False})
         case _:
             assert_never(write)
 
@@ -347,7 +441,7 @@ def _known(seen: Snapshot) -> dict[MailboxId, Mailbox]:
 
 
 def _item(write: ExchangeWrite, known: dict[MailboxId, Mailbox]) -> Item:
-    assert not isinstance(write, NewServicePrincipal | RemoveServicePrincipal)
+    assert not isinstance(write, Organizational)
     if write.mailbox in known:
         return _as_item(known[write.mailbox])
     return Item(write.mailbox, frozenset({write.mailbox.lower(), write.address.lower()}), write.address)
@@ -365,14 +459,18 @@ def _raise_if_nothing_was_sent(answers: Sequence[Answer]) -> None:
         raise max(unsent, key=lambda error: error.after or 0.0)
 
 
-_SHOWS_NOTHING = (SetClientAccess, RemoveServicePrincipal, RemoveMailboxPermission, RemoveRecipientPermission)
+_SHOWS_NOTHING = (
+    SetClientAccess, RemoveServicePrincipal, RemoveMailboxPermission, RemoveRecipientPermission, SetManagementScope,
+    RemoveManagementScope, RemoveManagementRole,
+)  # fmt: skip
+_GOING = (RemoveServicePrincipal, RemoveManagementScope, RemoveManagementRole)
 
 
 def _done(write: ExchangeWrite, answer: Answer, seen: Snapshot) -> tenant.Done | tenant.Failed | tenant.Unknown:
     match answer:
         case tenant.Failed(Unreachable() as error):
             return tenant.Unknown(error.what)
-        case tenant.Failed(Missing()) if isinstance(write, RemoveServicePrincipal):
+        case tenant.Failed(Missing()) if isinstance(write, _GOING):
             return tenant.Done()  # gone already
         case tenant.Failed() | tenant.Unknown():
             return answer
@@ -397,7 +495,5 @@ def _made(write: ExchangeWrite, row: Row, seen: Snapshot) -> Observed | None:
             return replace(permission(write.mailbox, row), user=_who(trustee, seen).lower())
         case AddRecipientPermission(trustee=trustee):
             return replace(recipient_permission(write.mailbox, row), trustee=_who(trustee, seen).lower())
-        case SetClientAccess() | RemoveServicePrincipal() | RemoveMailboxPermission() | RemoveRecipientPermission():
-            return None
         case _:
-            assert_never(write)
+            return None

@@ -15,8 +15,11 @@ from ..snapshot import (
     MailboxId,
     MailboxKind,
     MailboxPermission,
+    ManagementRole,
+    ManagementScope,
     NoMailbox,
     RecipientPermission,
+    ScopedBy,
 )
 from .cmdlets import Answer, Cmdlet, Row, Rows
 from .errors import SERVICE
@@ -137,3 +140,26 @@ def client_access(box: Mailbox, row: Row) -> ClientAccess:
             service=SERVICE, asked="Get-CASMailbox",
         )  # fmt: skip
     return ClientAccess(box.id, imap, pop, truth(row, "SmtpClientAuthenticationDisabled"))
+
+
+_SCOPED: dict[str, ScopedBy] = {
+    "organization": "organization", "customrecipientscope": "scope", "administrativeunit": "unit", "group": "group",
+}  # fmt: skip
+
+
+def management_role(row: Row) -> ManagementRole:
+    """A management role assignment. What narrows it shows in one of several columns, by its kind and by who tells."""
+    by = _SCOPED.get(shown(row, "RecipientWriteScope").lower(), "other")
+    first = ["RecipientAdministrativeUnitScope"] if by == "unit" else []
+    columns = [*first, "CustomResourceScope", "CustomRecipientWriteScope"]
+    return ManagementRole(
+        name=shown(row, "Name") or shown(row, "Identity"),
+        role=shown(row, "Role"),
+        app=_forms(row, ("App", "RoleAssignee")),
+        by=by,
+        scope=next((text for name in columns if (text := shown(row, name))), ""),
+    )
+
+
+def management_scope(row: Row) -> ManagementScope:
+    return ManagementScope(shown(row, "Name"), shown(row, "RecipientFilter"))

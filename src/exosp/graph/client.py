@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from ..clouds import Cloud
-from ..errors import CloudError, Missing, Unreachable
+from ..errors import CloudError, Conflict, Forbidden, Missing, NotYetVisible, Unreachable
 from ..snapshot import (
     AppId,
     Application,
@@ -60,11 +60,11 @@ READ_TIMEOUT = 60.0  # seconds
 
 _APPLICATION = (
     "id", "appId", "displayName", "uniqueName", "signInAudience", "requiredResourceAccess", "passwordCredentials",
-    "createdDateTime", "publicClient", "isFallbackPublicClient",
+    "createdDateTime", "publicClient", "isFallbackPublicClient", "web",
 )  # fmt: skip
 _DELETED = (*_APPLICATION, "deletedDateTime")
 _LARGEST_PAGE = 999  # learn.microsoft.com/graph/api/directory-deleteditems-list
-_PRINCIPAL = ("id", "appId", "displayName", "tags", "accountEnabled")
+_PRINCIPAL = ("id", "appId", "displayName", "tags", "accountEnabled", "servicePrincipalType")
 _RESOURCE = ("id", "appId", "appRoles", "oauth2PermissionScopes")
 _ASSIGNMENT = ("id", "principalId", "resourceId", "appRoleId", "createdDateTime")
 
@@ -100,6 +100,7 @@ class Graph:
         self._host = urlsplit(cloud.graph).netloc
         self._date: datetime | None = None  # the service's clock at its last answer
         self._has_unique_name_key = True  # until the service says otherwise
+        self._upserts = True  # ditto
         self._transport = loop.transport(cloud)
         self._adapter = self._build_adapter(cloud, admin, read_timeout)
         # mypy would read the SDK's ten thousand generated files, so the SDK is imported where it does not see it.
@@ -151,14 +152,22 @@ class Graph:
     # Reads
 
     def application(self, unique_name: str) -> Application | None:
-        """GET /applications(uniqueName='…'); where the cloud knows no such key, $filter, which lags behind more."""
+        """GET /applications(uniqueName='…'); where the cloud knows no such key, $filter, which lags behind more; where it
+        does not take that either, every application is looked at."""
         if self._has_unique_name_key:
             try:
                 found = self._one(self._by_unique_name(unique_name), _APPLICATION)
                 return None if found is None else _read(found, records.application)
             except refusals.KeyRefused:
                 self._has_unique_name_key = False
-        asked = f"uniqueName eq '{_quoted(unique_name)}'"
+        try:
+            return self._named(unique_name, f"uniqueName eq '{_quoted(unique_name)}'")
+        except CloudError as fault:
+            if "UnsupportedQuery" not in fault.code:
+                raise
+            return self._named(unique_name, "")
+
+    def _named(self, unique_name: str, asked: str) -> Application | None:
         for page in self._pages(self._client.applications, _APPLICATION, asked):
             for row in _rows(page):
                 if row.get("uniqueName") == unique_name:
@@ -219,7 +228,8 @@ class Graph:
             case UpdateApplication():
                 builder = self._client.applications.by_application_id(write.application)
                 named = {"displayName": write.name} if write.name else {}
-                body = {**named, "requiredResourceAccess": _required(write.required), **_public(write.redirects)}
+                body = {**named, "requiredResourceAccess": _required(write.required), **_public(write.redirects),
+                        **_web(write.web)}  # fmt: skip
                 return _shown(self._write("PATCH", builder, body, write), records.application)
             case CreatePrincipal():
                 body = {"appId": write.app_id.value(seen), "tags": list(write.tags)}
@@ -261,29 +271,45 @@ class Graph:
     def _upsert(self, write: UpsertApplication) -> Application | None:
         """One PATCH makes or updates (201 with the application, or 204), so a lost reply cannot make two.
 
-        The upsert page's editions disagree on national clouds. Where it is refused: look up by $filter, then PATCH by
-        id or POST. Two applications cannot come of that either, as long as that cloud takes uniqueName at creation.
+        The upsert page's editions disagree on national clouds. Where it is refused: look up, then PATCH by id or POST.
+        Two applications cannot come of that either, as long as that cloud takes uniqueName at creation: a name that is
+        taken, and not by what was deleted, is one that the look-up does not show yet.
         """
         body = {
             "displayName": write.name,
             "signInAudience": write.audience,
             "requiredResourceAccess": _required(write.required),
             **_public(write.redirects),
+            **_web(write.web),
         }
-        if self._has_unique_name_key:
+        if self._upserts:
             try:
                 builder = self._by_unique_name(write.unique_name)
                 return _shown(
                     self._write("PATCH", builder, body, write, prefer="create-if-missing"), records.application
                 )
             except refusals.KeyRefused:
-                self._has_unique_name_key = False
+                self._upserts = self._has_unique_name_key = False
+            except NotYetVisible:  # an upsert makes what is missing: 404 says that this cloud has none
+                self._upserts = False
         found = self.application(write.unique_name)
         if found is not None:
             builder = self._client.applications.by_application_id(found.object_id)
             return _shown(self._write("PATCH", builder, body, write), records.application)
         body["uniqueName"] = write.unique_name
-        return _shown(self._write("POST", self._client.applications, body, write), records.application)
+        try:
+            return _shown(self._write("POST", self._client.applications, body, write), records.application)
+        except Conflict as fault:
+            try:
+                lies_there = bool(self.deleted(unique_name=write.unique_name))
+            except Forbidden:  # it needs Application.Read.All; the look-ups before it tell the same, later
+                lies_there = False
+            if lies_there:
+                raise
+            raise NotYetVisible(
+                fault.what, service="graph", asked=fault.asked, code=fault.code, request_id=fault.request_id,
+                hint="the application is there, and not shown everywhere yet",
+            ) from None  # fmt: skip
 
     def _add_secret(self, write: AddSecret, application: ApplicationObjectId) -> NewSecret:
         """The end is counted from the service's clock at its last answer: never later than asked for, so that a policy
@@ -400,6 +426,11 @@ def _public(redirects: tuple[str, ...] | None) -> dict[str, Any]:
     if redirects is None:
         return {}
     return {"publicClient": {"redirectUris": list(redirects)}, "isFallbackPublicClient": True}
+
+
+def _web(redirects: tuple[str, ...] | None) -> dict[str, Any]:
+    """Where an administrator's consent in another tenant may end; the rest of ``web`` stays (application-update)."""
+    return {} if redirects is None else {"web": {"redirectUris": list(redirects)}}
 
 
 def _quoted(text: str) -> str:

@@ -51,6 +51,7 @@ def application(body: dict[str, Any]) -> Application:
         secrets=tuple(secret(entry) for entry in body.get("passwordCredentials") or ()),
         redirects=tuple((body.get("publicClient") or {}).get("redirectUris") or ()),
         public=body.get("isFallbackPublicClient") is True,
+        web=tuple((body.get("web") or {}).get("redirectUris") or ()),
         created=_when(body.get("createdDateTime")),
     )
 
@@ -77,6 +78,7 @@ def principal(body: dict[str, Any]) -> EnterpriseApplication:
         name=body.get("displayName") or "",
         tags=tuple(body.get("tags") or ()),
         enabled=body.get("accountEnabled") is not False,
+        kind=body.get("servicePrincipalType") or "Application",
     )
 
 

@@ -16,6 +16,7 @@ class Ages:
     def __init__(self, history: History, seen: Snapshot) -> None:
         self._ours = forms_of(seen.principal.object_id, seen) if seen.principal else frozenset[str]()
         self._entry: When | None = None
+        self._scope: When | None = None  # of SMTP by RBAC
         self._of_mailbox: dict[tuple[str, Protocol | None], When] = {}
         for run in history.runs:
             for item in run.items:
@@ -29,6 +30,8 @@ class Ages:
                 self._entry = max(self._entry or when, when)
             case "AddMailboxPermission" | "RemoveMailboxPermission" if str(write["trustee"]).lower() in self._ours:
                 self._keep((write["mailbox"], None), when)
+            case "AssignManagementRole" | "NewManagementScope" | "SetManagementScope":
+                self._scope = max(self._scope or when, when)
             case "SetClientAccess":
                 for name, protocol in _SWITCH.items():
                     if name in write:
@@ -40,7 +43,7 @@ class Ages:
     def last_set(self, mailbox: MailboxId | None, protocol: Protocol) -> When | None:
         """The latest time at which a run changed the application's entry, its grant on the mailbox or the protocol's
         switch, and the run's id. None where no journal here knows of any."""
-        found = [self._entry]
+        found = [self._entry, self._scope if protocol == "smtp" else None]
         if mailbox is not None:
             found += [self._of_mailbox.get((mailbox, None)), self._of_mailbox.get((mailbox, protocol))]
         return max((when for when in found if when is not None), default=None)

@@ -2,18 +2,24 @@
 
 from typing import Any
 
+from .. import opath
 from ..snapshot import Snapshot
 from ..steps.grants import trustee_forms
 from ..writes import (
     AddMailboxPermission,
     AddRecipientPermission,
     AddSecret,
+    AssignManagementRole,
+    NewManagementScope,
     NewServicePrincipal,
     Ref,
     RemoveMailboxPermission,
+    RemoveManagementRole,
+    RemoveManagementScope,
     RemoveRecipientPermission,
     RemoveServicePrincipal,
     SetClientAccess,
+    SetManagementScope,
     TagPrincipal,
     UpdateApplication,
     UpsertApplication,
@@ -40,6 +46,15 @@ def stands(item: Item, seen: Snapshot) -> bool | None:
         case "RemoveMailboxPermission" | "RemoveRecipientPermission" as kind:
             held = _held(kind, write["mailbox"], write["trustee"], seen)
             return None if held is None else not held
+        case "NewManagementScope" | "SetManagementScope" | "RemoveManagementScope" as kind:
+            held_ = _scope_filter(write["name"], seen)
+            if seen.rbac is None:
+                return None
+            if kind == "RemoveManagementScope":
+                return held_ is None
+            return held_ is not None and opath.same(held_, str(write["filter"]))
+        case "AssignManagementRole" | "RemoveManagementRole" as kind:
+            return None if seen.rbac is None else _role_held(write["name"], seen) == (kind == "AssignManagementRole")
         case "SetClientAccess":
             access = seen.client_access.get(write["mailbox"])
             wanted = {name: write[name] for name in SWITCHES if name in write}
@@ -47,6 +62,15 @@ def stands(item: Item, seen: Snapshot) -> bool | None:
             return None if access is None else all(getattr(access, n) == value for n, value in wanted.items())
         case _:
             return None
+
+
+def _scope_filter(name: str, seen: Snapshot) -> str | None:
+    scopes = seen.rbac.scopes if seen.rbac is not None else ()
+    return next((scope.filter for scope in scopes if scope.name.lower() == name.lower()), None)
+
+
+def _role_held(name: str, seen: Snapshot) -> bool:
+    return seen.rbac is not None and any(role.name.lower() == name.lower() for role in seen.rbac.roles)
 
 
 SWITCHES = ("imap", "pop", "smtp_auth_disabled")
@@ -106,6 +130,10 @@ def before(write: Write, seen: Snapshot) -> Any:
         ):
             who = trustee.known(seen) if isinstance(trustee, Ref) else trustee
             return {"rights": _held(type(write).__name__, mailbox, str(who), seen) or []}
+        case NewManagementScope(name) | SetManagementScope(name) | RemoveManagementScope(name):
+            return {"filter": _scope_filter(name, seen)}
+        case AssignManagementRole(name) | RemoveManagementRole(name):
+            return {"assigned": _role_held(name, seen)}
         case SetClientAccess(mailbox=mailbox):
             access = seen.client_access.get(mailbox)
             named = [name for name in SWITCHES if getattr(write, name) is not None]

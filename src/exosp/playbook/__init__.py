@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import Fault, PlaybookError, UsageError
-from .values import PROTOCOLS, Access, App, Box, Place, Playbook, Reach, SecretCredential, SendAs
+from .values import PROTOCOLS, Access, App, Box, Place, Playbook, Reach, SecretCredential, SendAs, SmtpScope
 
 __all__ = [
-    "PROTOCOLS", "Access", "App", "Box", "Place", "Playbook", "Reach", "SecretCredential", "SendAs", "parse", "read",
+    "PROTOCOLS", "Access", "App", "Box", "Place", "Playbook", "Reach", "SecretCredential", "SendAs", "SmtpScope", "parse", "read",
 ]  # fmt: skip
 
 LARGEST = 1024 * 1024  # bytes; some twenty thousand mailboxes

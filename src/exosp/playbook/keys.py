@@ -24,9 +24,13 @@ NEEDED, OPTIONAL = True, False
 LEVELS: dict[str, dict[str, bool]] = {
     "": {
         "exosp": NEEDED, "tenant": NEEDED, "cloud": OPTIONAL, "access": OPTIONAL, "app": NEEDED, "protocols": OPTIONAL,
-        "mailboxes": NEEDED, "exchange": OPTIONAL, "prune": OPTIONAL,
+        "smtp": OPTIONAL, "mailboxes": NEEDED, "exchange": OPTIONAL, "prune": OPTIONAL,
     },
-    "app": {"id": OPTIONAL, "key": NEEDED, "name": NEEDED, "credential": OPTIONAL},
+    "smtp": {"access": NEEDED, "scope": OPTIONAL, "filter": OPTIONAL, "admin_unit": OPTIONAL},
+    "app": {
+        "id": OPTIONAL, "managed_identity": OPTIONAL, "key": NEEDED, "name": NEEDED, "credential": OPTIONAL,
+        "audience": OPTIONAL, "registered_in": OPTIONAL,
+    },
     "app.credential": {"type": NEEDED, "valid_for": NEEDED, "save_to": NEEDED},
     "mailboxes": {"address": NEEDED, "protocols": OPTIONAL, "send_as": OPTIONAL},
     "mailboxes.send_as": {"from": NEEDED, "by": OPTIONAL},
@@ -37,14 +41,16 @@ LEVELS: dict[str, dict[str, bool]] = {
 }  # fmt: skip
 """Every key there is, by the mapping it stands in."""
 
-STANDS_FOR = {"app.key": "id", "app.name": "id"}
-"""Needed keys that may be left out where another one of their mapping stands."""
+STANDS_FOR = {"app.key": ("id", "managed_identity"), "app.name": ("id", "managed_identity")}
+"""Needed keys that may be left out where one of these stands in their mapping."""
 
 EXAMPLES = {
     "exosp": "exosp: 1",
     "tenant": "tenant: contoso.onmicrosoft.com",
     "app": "app: {key: support-desk, name: Support Desk Mail, credential: …}",
     "mailboxes": "mailboxes: [support@contoso.com]",
+    "smtp": "smtp: {access: rbac, scope: senders@contoso.com}",
+    "smtp.access": "access: rbac",
     "app.key": "key: support-desk",
     "app.name": "name: Support Desk Mail",
     "app.credential": "credential: {type: secret, valid_for: 180d, save_to: support-desk.env}",
@@ -115,7 +121,7 @@ class Keys:
                 and name not in spare
                 and name not in found
                 and node.whole
-                and STANDS_FOR.get(f"{level}.{name}") not in found
+                and not any(other in found for other in STANDS_FOR.get(f"{level}.{name}", ()))
             ):
                 example = EXAMPLES[f"{level}.{name}".removeprefix(".")]
                 self.fault(start, f"{called} has no `{name}`", f"add {example}")

@@ -2,16 +2,30 @@
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, cast
 
+from .. import opath
 from ..clouds import CLOUDS
 from ..errors import Fault
 from ..snapshot import Address, Protocol
 from . import rules
 from .keys import EXAMPLES, Keys, Text, is_empty, quoted
 from .rules import Refused
-from .values import PROTOCOLS, Access, App, Box, Playbook, Reach, SecretCredential, SendAs
+from .values import (
+    PROTOCOLS,
+    Access,
+    App,
+    Audience,
+    Box,
+    Playbook,
+    Reach,
+    ScopeKind,
+    SecretCredential,
+    SendAs,
+    SmtpScope,
+)
 from .yaml_nodes import Mapping as Keyed
 from .yaml_nodes import Node, Scalar, Sequence
 
@@ -42,11 +56,13 @@ class Reader(Keys):
         app = self._app(*keys["app"]) if "app" in keys else None
         protocols = self._protocols("protocols", keys["protocols"][1]) if "protocols" in keys else PROTOCOLS
         boxes = self._boxes(keys["mailboxes"], protocols) if "mailboxes" in keys else ()
+        smtp = self._smtp(*keys["smtp"], boxes) if "smtp" in keys else None
         exchange = self._exchange(*keys["exchange"]) if "exchange" in keys else Reach()
         prune = self._truth("prune", *keys["prune"]) if "prune" in keys else False
         if self.faults or tenant is None or app is None:
             return None
-        return Playbook(self.path, tenant, cloud or "global", app, protocols, boxes, exchange, prune, self._access)
+        cloud = cloud or "global"
+        return Playbook(self.path, tenant, cloud, app, protocols, boxes, exchange, prune, self._access, smtp)
 
     def _truth(self, field: str, key: Scalar, node: Node) -> bool:
         """true or false, as YAML writes them: any other word could be meant either way."""
@@ -82,19 +98,64 @@ class Reader(Keys):
         app_id = self.optional(keys, "id", rules.app_id, field="app.id")
         found = self.optional(keys, "key", rules.key, field="app.key")
         name = self.optional(keys, "name", rules.name, field="app.name")
-        credential = self._credential(*keys["credential"]) if "credential" in keys else None
-        if "credential" not in keys and self._access == "application":
+        identity = self.optional(keys, "managed_identity", rules.managed_identity, field="app.managed_identity")
+        audience = self.optional(keys, "audience", self.one_of(rules.AUDIENCES, "audience"), field="app.audience")
+        home = self.optional(keys, "registered_in", rules.tenant, field="app.registered_in")
+        if "registered_in" in keys:
+            self._elsewhere(keys)
+        kept = "registered_in" in keys
+        credential = self._credential(*keys["credential"], kept=kept) if "credential" in keys else None
+        if "managed_identity" in keys:
+            self._identity_alone(keys)
+        elif "credential" not in keys and self._access == "application":
             self.fault(key.start, "`app` has no `credential`", f"add {EXAMPLES['app.credential']}")
-        elif "credential" in keys and self._access == "delegated":
+        if "credential" in keys and self._access == "delegated":
             what = "`access: delegated` makes a public client, which has no credential"
             self.fault(keys["credential"][0].start, what, "leave `credential` out: people sign in")
-        if app_id is None and (found is None or name is None):
+        if app_id is None and identity is None and (found is None or name is None):
             return None
         secret = credential if isinstance(credential, SecretCredential) else None
-        return App(found or app_id or "", name or "", secret, self.place(key.start), app_id, credential == "federated")
+        called = found or app_id or identity or ""
+        place = self.place(key.start)
+        return App(
+            called,
+            name or "",
+            secret,
+            place,
+            app_id,
+            credential == "federated",
+            identity,
+            cast(Audience, audience or "single-tenant"),
+            home or "",
+        )
 
-    def _credential(self, key: Scalar, node: Node) -> "SecretCredential | Literal['federated'] | None":
-        """What the application proves itself by. A federated one is made and used elsewhere: nothing more is said of it."""
+    def _elsewhere(self, keys: Mapping[str, tuple[Scalar, Node]]) -> None:
+        """What belongs beside `registered_in`, and what is the other tenant's affair."""
+        if "id" not in keys:
+            what = "`registered_in` needs `id`: the application is known here by its Application (client) ID alone"
+            self.fault(keys["registered_in"][0].start, what, "add id: …")
+        for name, why in (("audience", "is said"), ("managed_identity", "has its identity")):
+            if name in keys:
+                self.fault(
+                    keys[name][0].start, f"`{name}` cannot stand beside `registered_in`: there it {why}", "leave it out"
+                )
+
+    def _identity_alone(self, keys: Mapping[str, tuple[Scalar, Node]]) -> None:
+        """What cannot stand beside a managed identity."""
+        if "credential" in keys:
+            what = "a managed identity has no `credential`: Azure gives its workload tokens without one"
+            self.fault(keys["credential"][0].start, what, "leave `credential` out")
+        if "id" in keys:
+            self.fault(keys["id"][0].start, "`id` and `managed_identity` are two applications", "keep one of them")
+        if self._access == "delegated":
+            what = "nobody signs in to a managed identity, and `access: delegated` is for people"
+            self.fault(keys["managed_identity"][0].start, what, "leave `access` out")
+
+    def _credential(
+        self, key: Scalar, node: Node, *, kept: bool = False
+    ) -> "SecretCredential | Literal['federated'] | None":
+        """What the application proves itself by. A federated one is made and used elsewhere: nothing more is said of it.
+        ``kept``: a secret that the application's own playbook made and saved; it has no ``valid_for`` here."""
         field = "app.credential"
         filled = self.filled(field, key, node)
         if _is_federated(filled):
@@ -103,11 +164,15 @@ class Reader(Keys):
                 if keys and name in keys:
                     self.fault(keys[name][0].start, f"a federated credential has no `{name}`", "it is made elsewhere")
             return "federated"
-        keys = self.keys(field, f"`{field}`", filled, key.start)
+        keys = self.keys(field, f"`{field}`", filled, key.start, frozenset(("valid_for",)) if kept else frozenset())
         if keys is None:
             return None
+        if kept and "valid_for" in keys:
+            what = "the secret is made where the application is registered, so `valid_for` says nothing here"
+            self.fault(keys["valid_for"][0].start, what, "leave it out")
         self.optional(keys, "type", self.one_of(rules.CREDENTIALS, "type of credential"), field=f"{field}.type")
         valid_for = self.optional(keys, "valid_for", rules.valid_for, field=f"{field}.valid_for")
+        valid_for = 0 if kept else valid_for
         save_to = self.optional(keys, "save_to", self._save_to, field=f"{field}.save_to")
         if valid_for is None or save_to is None:
             return None
@@ -226,6 +291,62 @@ class Reader(Keys):
         if sender is None:
             return None
         return SendAs(Address(sender), cast(Literal["app", "mailbox"], by or "app"), self.place(key.start))
+
+    # SMTP by RBAC for Applications
+
+    def _smtp(self, key: Scalar, node: Node, boxes: tuple[Box, ...]) -> SmtpScope | None:
+        """None where it goes by the claim, or at a fault."""
+        keys = self.keys("smtp", "`smtp`", self.filled("smtp", key, node), key.start)
+        if keys is None:
+            return None
+        access = self.optional(keys, "access", self.one_of(rules.SMTP_ACCESS, "access for SMTP"), field="smtp.access")
+        given = [name for name in ("scope", "filter", "admin_unit") if name in keys]
+        if access == "claim":
+            for name in given:
+                what = f"`{name}` narrows `access: rbac`, and the claim SMTP.SendAsApp knows no scope"
+                self.fault(keys[name][0].start, what, "write access: rbac, or leave it out")
+        if access != "rbac":
+            return None
+        if self._access == "delegated":
+            what = "`smtp: {access: rbac}` is an application's, and with `access: delegated` people sign in"
+            self.fault(key.start, what, "leave one of the two out")
+        if boxes and not any("smtp" in box.protocols for box in boxes):
+            self.fault(key.start, "`smtp` says how SMTP is let in, and no mailbox uses it", "add smtp to `protocols`")
+        if len(given) != 1:
+            held = " and ".join(f"`{name}`" for name in given) or "none of them stands here"
+            what = f"`smtp` needs exactly one of `scope`, `filter` and `admin_unit`: {held}"
+            self.fault(keys[given[1]][0].start if given else key.start, what, EXAMPLES["smtp"])
+            return None
+        name = given[0]
+        kinds: dict[str, ScopeKind] = {"scope": "group", "filter": "filter", "admin_unit": "admin_unit"}
+        value = self._filter(*keys["filter"]) if name == "filter" else self.optional(
+            keys, name, rules.address if name == "scope" else rules.admin_unit, field=f"smtp.{name}"
+        )  # fmt: skip
+        return None if value is None else SmtpScope(kinds[name], value, self.place(keys[name][1].start))
+
+    def _filter(self, key: Scalar, node: Node) -> str | None:
+        """An OPATH filter, or properties with the values that they must have, which may come from variables."""
+        field = "smtp.filter"
+        if not isinstance(node, Keyed):
+            held = self.text(field, node, key)
+            if held is not None and held.replaced:
+                what = f"{quoted(held.shown)}: a variable's value could say more than it should in a filter"
+                self.fault(
+                    held.start, what, "give it by property, and it is quoted: filter: {Department: ${EXOSP_VAR_…}}"
+                )
+                return None
+            return self.checked(field, held, rules.recipient_filter)
+        values = {}
+        for name, value in node.pairs:
+            text = self.text(f"{field}.{name.text}", value, name)
+            plain = self.checked(f"{field}.{name.text}", text, str)
+            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*", name.text):
+                self.fault(name.start, f"{quoted(name.text)} is no recipient property", "such as Department")
+            elif plain is not None:
+                values[name.text] = plain
+        if not node.pairs:
+            self.fault(key.start, "`smtp.filter` is empty", "filter: {Department: Sales}")
+        return opath.all_of(values) if values and len(values) == len(node.pairs) else None
 
     # Exchange
 

@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Container, Iterable
 
+from .. import opath
 from ..snapshot import AppId
 
 DURATION = re.compile(r"([0-9]{1,6})([hdw])")
@@ -15,6 +16,7 @@ SECONDS = {"h": 3600, "d": 86400, "w": 7 * 86400}
 SHORTEST, LONGEST = SECONDS["h"], 730 * SECONDS["d"]  # two years are what the portal offers at most
 
 KEY = re.compile(r"[a-z0-9]([a-z0-9-]{0,98}[a-z0-9])?")  # Graph's uniqueName and the secret's label are made of it
+FILTER_LENGTH = 5000  # a bound of our own: no page names one
 NAME_LENGTH = 120  # Graph takes 256 characters as a displayName
 
 LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"  # RFC 1035 §2.3.1, RFC 1123 §2.1
@@ -28,7 +30,9 @@ ADDRESS_LENGTH, LOCAL_LENGTH, DOMAIN_LENGTH = 254, 64, 253  # RFC 5321 §4.5.3.1
 AUTHS = ("basic", "certificate", "credssp", "kerberos", "negotiate", "ntlm")  # pypsrp's
 REMOTINGS = ("winrm", "pwsh", "admin-api")
 CREDENTIALS = ("secret", "federated")
+SMTP_ACCESS = ("claim", "rbac")
 ACCESS = ("application", "delegated")
+AUDIENCES = ("single-tenant", "multi-tenant")
 JOINERS = "\u200c\u200d"  # ordinary letters of Persian and Hindi names, though Unicode counts them as format characters
 
 
@@ -68,6 +72,37 @@ def app_id(value: str) -> AppId:
             "the Application (client) ID that App registrations shows: 8-4-4-4-12 digits a-f, 0-9",
         )
     return AppId(value.lower())
+
+
+def managed_identity(value: str) -> str:
+    if not GUID.fullmatch(value):
+        raise Refused(
+            "is no managed identity's id",
+            "the client ID or the object (principal) ID that the workload's Identity page shows: 8-4-4-4-12 digits a-f, 0-9",
+        )
+    return value.lower()
+
+
+def recipient_filter(value: str) -> str:
+    """An OPATH filter as the playbook writes it: single quotation marks, nothing to expand."""
+    if '"' in value:
+        raise Refused("holds a double quotation mark", "values stand in single ones: Department -eq 'Sales'")
+    try:
+        opath.reading(value)
+    except opath.NoFilter as fault:
+        raise Refused(
+            str(fault), "such as Department -eq 'Sales'; a quotation mark within a value is written twice"
+        ) from None
+    if len(value) > FILTER_LENGTH:
+        raise Refused(f"has {len(value)} characters, and {FILTER_LENGTH} are the most")
+    return value
+
+
+def admin_unit(value: str) -> str:
+    """Its object ID: Exchange shows no other form back, so a name could not be compared."""
+    if not GUID.fullmatch(value):
+        raise Refused("is no administrative unit's id", "its object ID, as Entra's Admin units shows it")
+    return value.lower()
 
 
 def name(value: str) -> str:

@@ -8,8 +8,13 @@ from ..snapshot import Address, AppId, Protocol
 
 PROTOCOLS: tuple[Protocol, ...] = ("imap", "pop", "smtp")
 
+ScopeKind = Literal["group", "filter", "admin_unit"]
+
 Access = Literal["application", "delegated"]
 """Who opens mailboxes: the application by itself, or people who sign in to it."""
+
+Audience = Literal["single-tenant", "multi-tenant"]
+"""Whose administrators may let the application in: this tenant's, or those of any tenant of its cloud."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,16 @@ class App:
     place: Place
     id: AppId | None = None
     federated: bool = False
+    managed_identity: str | None = None  # an Azure workload's, by its client ID or object ID, lower case
+    audience: Audience = "single-tenant"
+    registered_in: str = (
+        ""  # another tenant, where its registration and credential are; here is its enterprise application
+    )
+
+    @property
+    def made_elsewhere(self) -> bool:
+        """Nothing of it is exosp's from the beginning: it was adopted, or is a managed identity."""
+        return self.id is not None or self.managed_identity is not None
 
     @property
     def unique_name(self) -> str:
@@ -67,6 +82,19 @@ class SendAs:
     sender: Address
     by: Literal["app", "mailbox"]
     place: Place
+
+
+@dataclass(frozen=True)
+class SmtpScope:
+    """SMTP goes by RBAC for Applications, within this scope: of a group by its address, of recipients by an OPATH filter, or
+    of an administrative unit by its object ID."""
+
+    kind: ScopeKind
+    value: str
+    place: Place
+
+    def __str__(self) -> str:
+        return {"group": "group ", "filter": "", "admin_unit": "administrative unit "}[self.kind] + self.value
 
 
 @dataclass(frozen=True)
@@ -105,6 +133,7 @@ class Playbook:
     exchange: Reach
     prune: bool = False  # take away what the application may do and the playbook does not list
     access: Access = "application"
+    smtp: SmtpScope | None = None  # None: SMTP goes by the claim SMTP.SendAsApp, as IMAP and POP by theirs
 
     @property
     def delegated(self) -> bool:
@@ -114,3 +143,11 @@ class Playbook:
     def needed(self) -> tuple[Protocol, ...]:
         """The protocols that any mailbox uses, in the order imap, pop, smtp."""
         return tuple(protocol for protocol in PROTOCOLS if any(protocol in box.protocols for box in self.boxes))
+
+    def claimed(self) -> tuple[Protocol, ...]:
+        """Those of them for which a token must carry a permission."""
+        return tuple(protocol for protocol in self.needed() if not (protocol == "smtp" and self.smtp))
+
+    def opens(self, box: Box) -> bool:
+        """Whether the application needs FullAccess on the mailbox: not where all it does there is SMTP by RBAC."""
+        return bool(box.protocols - {"smtp"}) if self.smtp else True

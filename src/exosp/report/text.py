@@ -46,10 +46,11 @@ def _marked(mark: str, text: str, width: int) -> str:
 
 def plan(found: Plan, width: int = WIDTH, nothing: str = "The tenant is as the playbook says. Nothing to do.") -> str:
     """The whole plan: each change with what it sets and why; ``nothing`` where there is none."""
+    modes = [_marked(f"  {protocol.upper():5}", how, width) for protocol, how in found.modes]
     if found.empty and not found.refused:
-        lines = [nothing]
+        lines = [nothing, *modes]
     else:
-        lines = [*_changes(found, width), *(_refusal(refusal, width) for refusal in found.refused)]
+        lines = [*modes, *_changes(found, width), *(_refusal(refusal, width) for refusal in found.refused)]
     lines += _drift(found, width)
     if found.empty and not found.refused:
         return "\n".join(lines)

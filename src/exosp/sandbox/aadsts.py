@@ -1,7 +1,7 @@
 """The login host's refusals by AADSTS number, in Entra's own words. Data only: when each is said is entra's affair.
 
 Sources: learn.microsoft.com/entra/identity-platform/reference-error-codes and public threads that quote replies whole:
-9002313 azure-docs#63819, microsoft-authentication-library-for-android#558; 50126 azure-docs#55028; 50034 Microsoft365DSC#801.
+90038 tieto/sipe#182; 900382 webprofusion/certify#553; 9002313 azure-docs#63819, microsoft-authentication-library-for-android#558; 50126 azure-docs#55028; 50034 Microsoft365DSC#801.
 """
 
 # code -> (OAuth error, HTTP status, text). Texts: reference-error-codes and public reports that quote replies whole.
@@ -15,6 +15,8 @@ ERRORS: dict[int, tuple[str, int, str]] = {
     7000112: ("unauthorized_client", 400, "Application '{client}'({name}) is disabled."),
     7000229: ("invalid_client", 401, "The client application {client} is missing service principal in the tenant {tenant}. See instructions here: https://go.microsoft.com/fwlink/?linkid=2225119"),
     90002: ("invalid_request", 400, "Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud. Check with your subscription administrator, this may happen if there are no active subscriptions for the tenant."),
+    90038: ("invalid_request", 400, "Tenant '{tenant}' request is being redirected to the National Cloud '{instance}'."),
+    900382: ("invalid_request", 400, "Confidential Client is not supported in Cross Cloud request."),
     900023: ("invalid_request", 400, "Specified tenant identifier '{tenant}' is neither a valid DNS name, nor a valid external domain."),
     50059: ("invalid_request", 400, "No tenant-identifying information found in either the request or implied by any provided credentials."),
     50034: ("invalid_grant", 400, "The user account {{EUII Hidden}} does not exist in the {directory} directory. To sign into this application, the account must be added to the directory."),

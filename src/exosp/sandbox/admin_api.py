@@ -23,7 +23,7 @@ from aiohttp import web
 from . import hangup
 from .admin_api_call import Refused, Unallowed, error, page, read, refusal, run
 from .cmdlets import rights
-from .cmdlets.connection import AUDIENCES, ROLE
+from .cmdlets.connection import ROLE
 from .cmdlets.engine import Engine
 from .cmdlets.outcome import Item
 from .cmdlets.session import Connection
@@ -255,7 +255,7 @@ class _Api:
         except TokenFault:
             claims = {}
         audience, roles, scopes = claims.get("aud"), claims.get("roles"), str(claims.get("scp", "")).split()
-        fits = isinstance(audience, str) and audience.removesuffix("/") in AUDIENCES
+        fits = isinstance(audience, str) and audience.removesuffix("/") in self._tenant.shape.audiences
         may = SCOPES.intersection(scopes) if "scp" in claims else isinstance(roles, list) and ROLE in roles
         if not fits or not may:
             raise _Turned(web.Response(status=401, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'}))

@@ -14,12 +14,16 @@ import random
 import secrets
 import string
 import uuid
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
+from .clouds import RoleIds
 from .directory import EXCHANGE_ONLINE, MICROSOFT_GRAPH, Directory, Entity, digest, new_id
 
-RoleIds = Literal["worldwide", "gcc-high", "random"]
-ROLE_IDS: tuple[RoleIds, ...] = ("worldwide", "gcc-high", "random")  # as the knob role-ids counts them
+ROLE_IDS: tuple[RoleIds, ...] = (
+    "worldwide",
+    "gcc-high",
+    "random",
+)  # as the knob role-ids counts them; 0: the cloud's own
 
 # The tenant that Microsoft's own applications belong to.
 MICROSOFT_SERVICES = "f8cdef31-a31e-4b4a-93e4-5f571e91255a"
@@ -102,17 +106,6 @@ GRAPH_SCOPES: dict[str, str] = {
     "AppRoleAssignment.ReadWrite.All": "84bccea3-f856-4a8a-967b-dbe0a3d53a64",
     "Directory.Read.All": "06da0dbc-49e2-44d2-8312-53f166ab848a",
 }
-
-EXCHANGE_NAMES = (
-    "https://outlook.office365.com", "https://outlook.office365.com:443/", "https://outlook.office.com",
-    "https://outlook.office.com/", "https://outlook-sdf.office.com", "https://ps.outlook.com", "https://ps.protection.outlook.com/",
-    "https://outlook.com/", "https://mail.office365.com/", "https://webmail.apps.mil/", "https://outlook.office365.us",
-    "https://outlook-dod.office365.us", "https://partner.outlook.cn", "Office365Exchange", "00000002-0000-0ff1-ce00-000000000000/outlook.office365.com",
-)  # fmt: skip
-GRAPH_NAMES = (
-    "https://graph.microsoft.com", "https://graph.microsoft.com/", "https://graph.microsoft.us", "https://dod-graph.microsoft.us",
-    "https://microsoftgraph.chinacloudapi.cn", "https://canary.graph.microsoft.com/", "00000003-0000-0000-c000-000000000000/graph.microsoft.com",
-)  # fmt: skip
 
 # The tenant's Azure Resource Manager: tokens for it are minted, the service itself is not emulated
 # (learn.microsoft.com/troubleshoot/entra/entra-id/governance/verify-first-party-apps-sign-in).
@@ -226,11 +219,13 @@ def _scopes(table: dict[str, str], role_ids: RoleIds) -> list[dict[str, Any]]:
 
 
 def install(directory: Directory, role_ids: RoleIds | None = None) -> None:
-    """Give the tenant its resource principals, with object ids of its own. Default: as the knob ``role-ids`` says."""
-    kind: RoleIds = role_ids or ROLE_IDS[min(int(directory.faults["role-ids"]), len(ROLE_IDS) - 1)]
+    """Give the tenant its resource principals, with object ids of its own. Default: as the knob ``role-ids`` says,
+    and where it is 0 the tenant's cloud."""
+    shape, number = directory.shape, min(int(directory.faults["role-ids"]), len(ROLE_IDS) - 1)
+    kind: RoleIds = role_ids or (ROLE_IDS[number] if number else shape.role_ids)
     for app_id, name, names, roles, scopes in (
-        (EXCHANGE_ONLINE, "Office 365 Exchange Online", EXCHANGE_NAMES, EXCHANGE_APP_ROLES, EXCHANGE_SCOPES),
-        (MICROSOFT_GRAPH, "Microsoft Graph", GRAPH_NAMES, GRAPH_APP_ROLES, GRAPH_SCOPES),
+        (EXCHANGE_ONLINE, "Office 365 Exchange Online", shape.exchange_names, EXCHANGE_APP_ROLES, EXCHANGE_SCOPES),
+        (MICROSOFT_GRAPH, "Microsoft Graph", shape.graph_names, GRAPH_APP_ROLES, GRAPH_SCOPES),
         (AZURE_MANAGEMENT, "Windows Azure Service Management API", AZURE_MANAGEMENT_NAMES, {}, AZURE_MANAGEMENT_SCOPES),
     ):
         properties = principal_properties(app_id, name, MICROSOFT_SERVICES) | {
@@ -291,6 +286,42 @@ def add_application(
     for value in graph_roles:
         assign(directory, entity, MICROSOFT_GRAPH, value)
     return application, entity
+
+
+def add_managed_identity(directory: Directory, name: str) -> Entity:
+    """The service principal of an Azure workload's managed identity: no application stands behind it
+    (learn.microsoft.com/entra/identity/managed-identities-azure-resources/overview)."""
+    properties = principal_properties(new_id(), name, directory.tenant_id) | {
+        "servicePrincipalType": "ManagedIdentity", "appOwnerOrganizationId": None,
+        "alternativeNames": ["isExplicit=True", f"/subscriptions/{new_id()}/resourcegroups/mail/providers/"
+                             f"Microsoft.ManagedIdentity/userAssignedIdentities/{name}"],
+    }  # fmt: skip
+    entity = Entity(properties, directory.clock.now())
+    directory.service_principals[entity.id] = entity
+    return entity
+
+
+def add_foreign(directory: Directory, item: dict[str, Any]) -> Entity:
+    """An application that another tenant registered for several, as a tenant file describes it; KeyError names a role that
+    Exchange Online does not have."""
+    resource = directory.principal(EXCHANGE_ONLINE)
+    assert resource is not None
+    ids = {role["value"]: role["id"] for role in resource.properties["appRoles"]}
+    number, now = str(item["app_id"]).lower(), directory.clock.now()
+    properties = application_properties(directory, item.get("name") or "Foreign", number, directory.clock.iso())
+    access = [{"id": ids[value], "type": "Role"} for value in item.get("roles") or []]
+    properties |= {
+        "signInAudience": "AzureADMultipleOrgs", "_home": item.get("home") or new_id(),
+        "requiredResourceAccess": [{"resourceAppId": EXCHANGE_ONLINE, "resourceAccess": access}],
+    }  # fmt: skip
+    properties["web"] = properties["web"] | {"redirectUris": list(item.get("redirects") or ["http://localhost"])}
+    entity = Entity(properties, now)
+    row = password_credential("...", "at home", directory.clock.iso(), directory.clock.iso(now + 180 * 86400))
+    properties["passwordCredentials"] = [row]
+    entity.secrets[row["keyId"]] = str(item.get("secret_sha256") or "").lower()
+    entity.secret_usable_at[row["keyId"]] = 0.0
+    directory.foreign[number] = entity
+    return entity
 
 
 def add_admin(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .clock import Clock
+from .clouds import GLOBAL, Shape
 from .faults import Faults
 from .people import People
 
@@ -62,13 +63,17 @@ class Entity:
 class Directory:
     """Objects by id. ``directory_roles`` holds Entra roles by principal id ("Exchange Administrator", …)."""
 
-    def __init__(self, clock: Clock, faults: Faults, tenant_id: str, domain: str) -> None:
+    def __init__(self, clock: Clock, faults: Faults, tenant_id: str, domain: str, shape: Shape = GLOBAL) -> None:
         self.clock = clock
         self.faults = faults
         self.tenant_id = tenant_id
         self.domain = domain
+        self.shape = shape
         self.applications: dict[str, Entity] = {}
         self.deleted_applications: dict[str, Entity] = {}
+        self.foreign: dict[
+            str, Entity
+        ] = {}  # applications of other tenants that are for several, by appId: no Graph shows them
         self.service_principals: dict[str, Entity] = {}
         self.deleted_service_principals: dict[str, Entity] = {}
         self.app_role_assignments: dict[str, Entity] = {}

@@ -9,6 +9,7 @@ from typing import Any
 
 from .clock import Clock
 from .faults import Faults
+from .rbac import GROUP_KINDS, Group, Hold, Unit
 
 RECIPIENT_TYPES = {"MailUser": "MailUser", "GroupMailbox": "MailUniversalDistributionGroup"}  # others: UserMailbox
 
@@ -79,7 +80,13 @@ class Exchange:
         self.organization_config: dict[str, Any] = {
             "Identity": domain, "Name": domain, "IsDehydrated": False, "EnforceExoAppRbacPermissions": False,
         }  # fmt: skip
+        self.customized = False  # Enable-OrganizationCustomization has run
+        self.groups: list[Group] = []
+        self.units: list[Unit] = []
+        self.management_scopes: list[Row] = []
+        # Rows of Get-ManagementRoleAssignment, of applications alone, with the extra key ``_scope``: what narrows it.
         self.management_role_assignments: list[Row] = []
+        self.rbac_holds: dict[str, Hold] = {}  # by ObjectId, lower case
         # Admin rights: principal object id -> role groups ("Organization Management", "Recipient Management", …).
         self.role_groups: dict[str, set[str]] = {}
         parts = "-".join(str(self.random.getrandbits(31)) for _ in range(3))
@@ -160,6 +167,10 @@ class Exchange:
         them, as access control is by SID (learn.microsoft.com/windows/win32/secauthz/security-identifiers; FACTS §2, orphans)."""
         self.service_principals.remove(row)
         name = str(row["ObjectId"]).lower()
+        # Its role assignments go with it, scopes stay (application-rbac FAQ).
+        self.management_role_assignments = [
+            held for held in self.management_role_assignments if str(held["App"]).lower() != name
+        ]
         if any(str(other["ObjectId"]).lower() == name for other in self.service_principals):
             return
         for mailbox in self.mailboxes:
@@ -206,6 +217,30 @@ class Exchange:
         mailbox.recipient_permissions.append(row)
         return row
 
+    def scope(self, identity: str) -> Row | None:
+        """A management scope by its name."""
+        wanted = identity.lower()
+        return next((row for row in self.management_scopes if str(row["Name"]).lower() == wanted), None)
+
+    def dehydrated(self) -> bool:
+        """Whether the organization still has its standard settings, which cannot be changed."""
+        return not self.customized and bool(self.organization_config["IsDehydrated"] or self.faults["dehydrated"])
+
+    def add_group(self, address: str, name: str, members: list[str], kind: str = "DistributionGroup") -> Group:
+        """Create a group of mailboxes and other groups, by their addresses."""
+        guid, object_id = (str(uuid.UUID(int=self.random.getrandbits(128), version=4)) for _ in range(2))
+        properties: dict[str, Any] = {
+            "Name": name, "Alias": address.partition("@")[0], "DisplayName": name, "Identity": name, "Id": name, "Guid": guid,
+            "ExchangeGuid": "00000000-0000-0000-0000-000000000000", "ExternalDirectoryObjectId": object_id, "DistinguishedName": self._dn(name.replace(",", "\\,")),
+            "PrimarySmtpAddress": address, "EmailAddresses": [f"SMTP:{address}"], "GroupType": "Universal",
+            "UserPrincipalName": "", "WindowsEmailAddress": address, "IsMailboxEnabled": False, "GrantSendOnBehalfTo": [],
+            "RecipientType": "MailUniversalSecurityGroup" if kind == "SecurityGroup" else "MailUniversalDistributionGroup",
+            "RecipientTypeDetails": GROUP_KINDS[kind], "OrganizationalUnit": f"eurpr10a001.prod.outlook.com/{self.domain}",
+            "HiddenFromAddressListsEnabled": False, "ObjectState": "Unchanged", "IsValid": True,
+        }  # fmt: skip
+        self.groups.append(Group(properties, {member.lower() for member in members}))
+        return self.groups[-1]
+
     def _dn(self, name: str) -> str:
         return f"CN={name},OU={self.domain},OU=Microsoft Exchange Hosted Organizations,DC=EURPR10A001,DC=PROD,DC=OUTLOOK,DC=COM"
 
@@ -218,9 +253,11 @@ class Exchange:
         aliases: tuple[str, ...] = (),
         display_name: str | None = None,
         soft_deleted: bool = False,
+        attributes: dict[str, str] | None = None,
         **cas: Any,
     ) -> Mailbox:
-        """Create a recipient. ``cas`` overrides Get-CASMailbox properties (ImapEnabled, PopEnabled, …)."""
+        """Create a recipient. ``cas`` overrides Get-CASMailbox properties (ImapEnabled, PopEnabled, …); ``attributes`` are
+        what scopes may filter by (Department, CustomAttribute1, …)."""
         local = address.partition("@")[0]
         # Since 2020s Exchange Online names new mailboxes by their directory object id (Name, hence Identity).
         object_id = str(uuid.UUID(int=self.random.getrandbits(128), version=4))
@@ -241,7 +278,7 @@ class Exchange:
             "SmtpClientAuthenticationDisabled": None, "OWAEnabled": True, "MAPIEnabled": True, "EwsEnabled": True,
             "ActiveSyncEnabled": True,
         } | cas  # fmt: skip
-        mailbox = Mailbox(properties, settings, kind, soft_deleted)
+        mailbox = Mailbox(properties | (attributes or {}), settings, kind, soft_deleted)
         own = {
             "Identity": object_id, "User": "NT AUTHORITY\\SELF", "AccessRights": ["FullAccess", "ReadPermission"], "Deny": False,
             "InheritanceType": "All", "IsInherited": False, "IsValid": True, "ObjectState": "Unchanged",

@@ -67,6 +67,10 @@ KNOBS: tuple[Knob, ...] = (
     Knob("protocol-switch-lag", "seconds", 0, 12, 3600,
          "a switch set by Set-CASMailbox shows at once but logins are judged by the former one",
          "field practice: minutes to an hour"),
+    Knob("rbac-cache", "seconds", 0, 8, 7200,
+         "logins go by what an application's management roles were before a change: a quarter of it where nobody logs in, and "
+         "every try prolongs that, up to the whole",
+         "application-rbac article: 30 minutes for an idle application to 2 hours for an active one"),
     Knob("page-size", "size", 100, 3, 3,
          "objects in a page of a Graph list",
          "Graph paging: a server may return fewer than $top"),
@@ -196,6 +200,10 @@ KNOBS: tuple[Knob, ...] = (
     Knob("smtp-without-grant", "choice", 0, 0, 0,
          "SMTP for an app without FullAccess: 0 AUTH answers 535 5.7.3; 1 AUTH succeeds and only DATA answers 430 4.2.0 STOREDRV",
          "Microsoft's page against a report of 2026: sources disagree"),
+    Knob("smtp-claim-and-rbac", "choice", 0, 0, 0,
+         "SMTP for an app whose token carries SMTP.SendAsApp and that has a management role for it: 0 the mailbox's permissions "
+         "decide alone, 1 either lets it in",
+         "smtp-app-rbac-onboarding: the claim triggers a check of mailbox permissions; application-rbac: grants are a union"),
     Knob("send-as-trustee", "choice", 0, 0, 0,
          "whose SendAs lets a message carry another mailbox's address: 0 the app's or the login mailbox's, 1 the login mailbox's only, 2 the app's only",
          "vendor page's note of 2024-08-30 against notifuse#250: sources disagree"),
@@ -269,8 +277,15 @@ KNOBS: tuple[Knob, ...] = (
     Knob("dehydrated", "choice", 0, 0, 0,
          "1: IsDehydrated; new scopes and role assignments are refused until Enable-OrganizationCustomization has run",
          "learn.microsoft.com/powershell/module/exchangepowershell/enable-organizationcustomization"),
+    Knob("other-cloud", "choice", 0, 0, 0,
+         "a token asked for in a tenant whose initial domain is another cloud's: 0 AADSTS90002, 1 AADSTS90038, 2 AADSTS900382",
+         "azure-powershell#22647; tieto/sipe#182; webprofusion/certify#553: all three are on record"),
+    Knob("upsert-refused", "choice", 0, 0, 0,
+         "PATCH /applications(uniqueName='…') with Prefer: create-if-missing: 0 refused in national clouds, 400 BadRequest; "
+         "1 served everywhere; 2 refused everywhere; 3 the same, as 404 Request_ResourceNotFound",
+         "learn.microsoft.com/graph/api/application-upsert: its Chinese edition against the English; no source has the refusal's form"),
     Knob("role-ids", "choice", 0, 0, 0,
-         "the app role ids of Exchange and Graph: 0 worldwide, 1 GCC High, 2 random; read when the tenant is made",
+         "the app role ids of Exchange and Graph: 0 the cloud's own, 1 GCC High, 2 random; read when the tenant is made",
          "ScubaGear f16241f5: clouds differ"),
 )  # fmt: skip
 

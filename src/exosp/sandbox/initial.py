@@ -1,5 +1,6 @@
 """What a tenant holds when it starts: the default one, or a YAML file of this form (every key optional)::
 
+    cloud: global                     # whose shape the tenant has: global, gcc-high, dod, china
     smtp_auth_disabled: true          # the tenant's own switch; true as in tenants made since January 2020
     admin:                            # the application that AZURE_* names
       graph_roles: [Application.ReadWrite.OwnedBy, AppRoleAssignment.ReadWrite.All, Application.Read.All]
@@ -8,12 +9,22 @@
     mailboxes:
       - support@contoso.com
       - {address: desk@contoso.com, kind: SharedMailbox, upn: d1@contoso.onmicrosoft.com, aliases: [help@contoso.com],
-         name: Help Desk, soft_deleted: false, imap: true, pop: true, smtp_auth_disabled: null}
+         name: Help Desk, soft_deleted: false, imap: true, pop: true, smtp_auth_disabled: null,
+         attributes: {Department: Support, CustomAttribute1: mail-app}}   # what a scope may filter by
+    groups:                           # of mailboxes and other groups; kind: DistributionGroup, SecurityGroup, Microsoft365Group
+      - {address: senders@contoso.com, name: Senders, kind: DistributionGroup, members: [desk@contoso.com]}
+    admin_units:                      # Entra's
+      - {name: Branch, id: null, members: [desk@contoso.com]}
+    managed_identities: [mail-worker] # of Azure workloads: service principals without an application
     applications:
       - {name: CRM, unique_name: null, roles: [IMAP.AccessAsApp], graph_roles: [], exchange: right, full_access: [desk@contoso.com]}
+    foreign_applications:             # of other tenants, for several: an administrator may consent to them here
+      - {app_id: 1111…, name: ISV Mail, roles: [IMAP.AccessAsApp], secret_sha256: 9f86…, redirects: ["http://localhost"]}
     users:                            # people; whoever owns a user mailbox is one without being named here
-      - {upn: alex@contoso.com, name: Alex, password: null, full_access: [desk@contoso.com], send_as: [desk@contoso.com]}
+      - {upn: alex@contoso.com, name: Alex, password: null, full_access: [desk@contoso.com], send_as: [desk@contoso.com],
+         directory_roles: [Global Administrator]}
 
+``secret_sha256``: as the other tenant's GET /state shows it. There is always an administrator, admin@ and the initial domain.
 A person of ``users`` who owns no mailbox has an account all the same. ``password`` null, and that of everybody who is not
 named: the one that the sandbox gives in EXOSP_SANDBOX_USER_PASSWORD; EXOSP_SANDBOX_USER names the first of ``users``, else
 the first who owns a mailbox. Accounts of shared and group mailboxes are blocked, as the service makes them.
@@ -21,15 +32,18 @@ the first who owns a mailbox. Accounts of shared and group mailboxes are blocked
 application's object id), application (with the application's own, the classic mistake), none.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import yaml
 
-from . import catalog, mess
+from . import catalog, mess, recipient_filter
+from .clouds import SHAPES
 from .directory import Entity, digest, new_id
 from .exchange import Mailbox
 from .people import User
-from .tenant import Tenant
+from .rbac import GROUP_KINDS, Unit
+from .tenant import Options, Tenant
 
 # Least privilege of a whole apply (FACTS §6: POST applications and servicePrincipals; appRoleAssignedTo; EXO app-only).
 ADMIN = {
@@ -40,9 +54,23 @@ ADMIN = {
 DEFAULT: dict[str, Any] = {
     "mailboxes": ["support@contoso.com", "sales@contoso.com", "private@contoso.com"],
 }
-_MAILBOX = {"address", "kind", "upn", "aliases", "name", "soft_deleted", "imap", "pop", "smtp_auth_disabled"}
+_MAILBOX = {
+    "address",
+    "kind",
+    "upn",
+    "aliases",
+    "name",
+    "soft_deleted",
+    "imap",
+    "pop",
+    "smtp_auth_disabled",
+    "attributes",
+}
+_GROUP = {"address", "name", "kind", "members"}
+_UNIT = {"name", "id", "members"}
 _APPLICATION = {"name", "unique_name", "roles", "graph_roles", "exchange", "full_access"}
-_USER = {"upn", "name", "password", "full_access", "send_as"}
+_USER = {"upn", "name", "password", "full_access", "send_as", "directory_roles"}
+_FOREIGN = {"app_id", "name", "roles", "secret_sha256", "redirects", "home"}
 _KINDS = ("UserMailbox", "SharedMailbox", "GroupMailbox", "MailUser")
 
 
@@ -65,7 +93,12 @@ def check(data: Any) -> dict[str, Any]:
         return {}
     if not isinstance(data, dict):
         raise TenantFileFault("a tenant file is a mapping")
-    _known("the tenant file", data, {"smtp_auth_disabled", "admin", "mailboxes", "applications", "users"})
+    _known("the tenant file", data, {
+        "cloud", "smtp_auth_disabled", "admin", "mailboxes", "applications", "users", "groups", "admin_units", "managed_identities",
+        "foreign_applications",
+    })  # fmt: skip
+    if data.get("cloud") is not None and data["cloud"] not in SHAPES:
+        raise TenantFileFault(f"no cloud {data['cloud']!r}; there are: {', '.join(SHAPES)}")
     _known("admin", data.get("admin") or {}, set(ADMIN))
     for item in data.get("mailboxes") or []:
         if isinstance(item, dict):
@@ -75,12 +108,27 @@ def check(data: Any) -> dict[str, Any]:
             raise TenantFileFault(f"{address!r} is no mailbox address")
         if isinstance(item, dict) and item.get("kind", "UserMailbox") not in _KINDS:
             raise TenantFileFault(f"no mailbox kind {item['kind']!r}; there are: {', '.join(_KINDS)}")
+        for name in (item.get("attributes") or {}) if isinstance(item, dict) else ():
+            if name not in recipient_filter.PROPERTIES.values() or name == "MemberOfGroup":
+                raise TenantFileFault(f"mailbox {address}: no attribute {name!r} that a scope could filter by")
+    for item in data.get("groups") or []:
+        _known("a group", item, _GROUP)
+        if "@" not in str(item.get("address")) or item.get("kind", "DistributionGroup") not in GROUP_KINDS:
+            raise TenantFileFault(f"a group has an address, and a kind of {', '.join(GROUP_KINDS)}")
+    for item in data.get("admin_units") or []:
+        _known("an administrative unit", item, _UNIT)
+        if not isinstance(item.get("name"), str):
+            raise TenantFileFault("an administrative unit has a name")
     for item in data.get("applications") or []:
         if not isinstance(item, dict) or not isinstance(item.get("name"), str):
             raise TenantFileFault("an application is a mapping with a name")
         _known(f"application {item['name']}", item, _APPLICATION)
         if item.get("exchange", "none") not in ("right", "application", "none"):
             raise TenantFileFault("exchange is right, application or none")
+    for item in data.get("foreign_applications") or []:
+        _known("a foreign application", item, _FOREIGN)
+        if not isinstance(item.get("app_id"), str) or len(item["app_id"]) != 36:
+            raise TenantFileFault("a foreign application has an app_id")
     for item in data.get("users") or []:
         _known("a user", item, _USER)
         if not isinstance(item.get("upn"), str) or "@" not in item["upn"]:
@@ -88,6 +136,18 @@ def check(data: Any) -> dict[str, Any]:
         if not isinstance(item.get("password") or "", str):
             raise TenantFileFault(f"user {item['upn']}: a password is text, in quotes where it is a number")
     return data
+
+
+def settled(options: Options, data: dict[str, Any] | None) -> Options:
+    """The options with the cloud named: theirs, else the tenant file's, else global."""
+    return replace(options, cloud=options.cloud or (data or {}).get("cloud") or "global")
+
+
+def fits(tenant: Tenant, data: dict[str, Any] | None) -> None:
+    """A tenant's cloud is chosen at the start, since clients hold its addresses. Raises TenantFileFault."""
+    wanted = (data or {}).get("cloud") or tenant.shape.name
+    if wanted != tenant.shape.name:
+        raise TenantFileFault(f"this sandbox has the shape of {tenant.shape.name}: start another for {wanted}")
 
 
 def _known(where: str, data: Any, keys: set[str]) -> None:
@@ -112,6 +172,20 @@ def furnish(tenant: Tenant, data: dict[str, Any] | None = None) -> None:
     catalog.add_service_principals(tenant.directory, tenant.options.service_principals, tenant.options.seed)
     for item in content.get("applications") or []:
         _application(tenant, item)
+    for item in content.get("groups") or []:
+        name = item.get("name") or item["address"].partition("@")[0]
+        kind = item.get("kind", "DistributionGroup")
+        tenant.exchange.add_group(item["address"], name, item.get("members") or [], kind)
+    for item in content.get("admin_units") or []:
+        members = frozenset(str(member).lower() for member in item.get("members") or [])
+        tenant.exchange.units.append(Unit(item.get("id") or new_id(), item["name"], members))
+    for name in content.get("managed_identities") or []:
+        catalog.add_managed_identity(tenant.directory, str(name))
+    for item in content.get("foreign_applications") or []:
+        try:
+            catalog.add_foreign(tenant.directory, item)
+        except KeyError as fault:
+            raise TenantFileFault(f"a foreign application: Exchange Online has no role {fault}") from None
     _people(tenant, content.get("users") or [])
     if tenant.options.mess is not None:
         mess.make(tenant, tenant.options.mess)
@@ -146,6 +220,7 @@ def _mailbox(tenant: Tenant, item: dict[str, Any]) -> None:
         aliases=tuple(item.get("aliases") or ()),
         display_name=item.get("name"),
         soft_deleted=bool(item.get("soft_deleted", False)),
+        attributes={name: str(value) for name, value in (item.get("attributes") or {}).items()},
         **switches,
     )
     text = (
@@ -190,6 +265,8 @@ def _people(tenant: Tenant, named: list[dict[str, Any]]) -> None:
             person = User(new_id(), item["upn"], item.get("name") or item["upn"].partition("@")[0].title(), common)
             people.users[person.id] = person
         person.enabled = True
+        if item.get("directory_roles"):
+            tenant.directory.directory_roles[person.id] = set(item["directory_roles"])
         if item.get("password"):
             person.password = digest(item["password"])
         for right, key in (("FullAccess", "full_access"), ("SendAs", "send_as")):
@@ -198,6 +275,9 @@ def _people(tenant: Tenant, named: list[dict[str, Any]]) -> None:
                 if target is None:
                     raise TenantFileFault(f"user {item['upn']}: no mailbox {address}")
                 _grant(tenant, target, person, right)
+    admin = people.by_name(f"admin@{tenant.domain}") or User(new_id(), f"admin@{tenant.domain}", "Admin", common)
+    people.users[admin.id] = admin  # whoever made the tenant
+    tenant.directory.directory_roles.setdefault(admin.id, {"Global Administrator"})
     first = named[0]["upn"] if named else next((u.upn for u in people.users.values() if u.enabled), "")
     tenant.person = first
 

@@ -21,6 +21,7 @@ def state(tenant: Tenant) -> dict[str, Any]:
     return {
         "emulated": True,
         "tenantId": tenant.tenant_id,
+        "cloud": tenant.shape.name,
         "now": tenant.clock.iso(),
         "advanced": tenant.clock.advanced,
         "applications": [_entity(item) for item in directory.applications.values()],
@@ -35,6 +36,8 @@ def state(tenant: Tenant) -> dict[str, Any]:
             "recipientPermissions": [_row(row) for box in exchange.mailboxes for row in box.recipient_permissions],
             "casMailboxes": [dict(box.cas) for box in exchange.mailboxes],
             "transportConfig": dict(exchange.transport_config),
+            "organizationConfig": {**exchange.organization_config, "IsDehydrated": exchange.dehydrated()},
+            "managementScopes": [_row(row) for row in exchange.management_scopes],
             "managementRoleAssignments": [_row(row) for row in exchange.management_role_assignments],
         },
     }
@@ -96,6 +99,7 @@ def build(tenant: Tenant, start: "dict[str, Any] | None") -> web.Application:
             content = data.get("tenant", start)
             content = initial.parse(content) if isinstance(content, str) else content
             content = None if content is None else initial.check(content)
+            initial.fits(tenant, content)
             old = tenant.options
             tenant.reset(Options(**{**old.__dict__, "seed": seed}))
             initial.furnish(tenant, content)

@@ -20,6 +20,7 @@ from typing import Any
 from aiohttp import web
 
 from . import admin_api, entra, graph, initial, management, outofproc, wsman
+from .clouds import GLOBAL
 from .doors import imap, pop, smtp
 from .tenant import Options, Ports, Tenant
 from .tls import Authority
@@ -36,7 +37,7 @@ class Sandbox:
     """One tenant with its listeners. ``listen``: the first of eight fixed ports, 0 for free ones."""
 
     def __init__(self, options: Options, content: dict[str, Any] | None = None, listen: int = 0) -> None:
-        self.tenant = Tenant(options)
+        self.tenant = Tenant(initial.settled(options, content))
         initial.furnish(self.tenant, content)
         self._content = content
         self._listen = listen
@@ -132,15 +133,15 @@ class Sandbox:
         ports = self.tenant.ports
         return {
             "schema": "exosp/cloud/1",
-            "name": "sandbox",
+            "name": "sandbox" if self.tenant.shape is GLOBAL else f"sandbox-{self.tenant.shape.name}",
             "login": f"https://localhost:{ports.login}",
             "graph": f"https://localhost:{ports.graph}",
-            "exchange_resource": "https://outlook.office365.com",
+            "exchange_resource": self.tenant.shape.exchange_resource,
             "admin_api": f"https://localhost:{ports.admin_api}",
             "imap": f"localhost:{ports.imap}",
             "pop": f"localhost:{ports.pop}",
             "smtp": f"localhost:{ports.smtp}",
-            "exchange_environment": "O365Default",
+            "exchange_environment": self.tenant.shape.environment,
             "ca": str(self.ca_path),
         }
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .clock import Clock
+from .clouds import SHAPES
 from .directory import Directory, new_id
 from .exchange import Exchange
 from .faults import Faults
@@ -29,6 +30,7 @@ class Options:
     module: str = (
         "3.9.2"  # ExchangeOnlineManagement where PowerShell runs; empty: not installed. January 2026, FACTS §7
     )
+    cloud: str = ""  # whose shape the tenant has; empty: as the tenant file says, else global
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Ports:
 class Tenant:
     """State lives here and services hold a reference, so that a reset replaces everything at once.
 
-    What a client was told at the start outlives a reset: the tenant's id and signing key, the provisioning
+    What a client was told at the start outlives a reset: the tenant's cloud, its id and signing key, the provisioning
     application's id and secret, the management host's account, people's password. ``person`` is the UPN of the one whom
     the sandbox names to those who want to sign in.
 
@@ -70,17 +72,18 @@ class Tenant:
         self.person_password = secrets.token_urlsafe(18)
         # The provisioning application's certificate in the management host's store.
         self.host_thumbprint = secrets.token_hex(20).upper()
-        self.signer = Signer(Clock(options.speed), self.tenant_id)
+        self.shape = SHAPES[options.cloud or "global"]
+        self.signer = Signer(Clock(options.speed), self.tenant_id, self.shape.issuer)
         self.reset(options)
 
     def reset(self, options: Options) -> None:
         self.options = options
         self.clock = Clock(options.speed)
         self.faults = Faults.parse(options.faults, options.seed)
-        self.domain = options.domain
+        self.domain = f"contoso.{self.shape.suffix}"
         self.signer = self.signer.at(self.clock)
-        self.directory = Directory(self.clock, self.faults, self.tenant_id, options.domain)
-        self.exchange = Exchange(self.clock, self.faults, options.domain, options.seed)
+        self.directory = Directory(self.clock, self.faults, self.tenant_id, self.domain, self.shape)
+        self.exchange = Exchange(self.clock, self.faults, self.domain, options.seed)
         self.requests: dict[str, Counter[str]] = defaultdict(Counter)
 
     def count(self, service: str, operation: str) -> None:

@@ -30,14 +30,15 @@ def _b64(number: int) -> str:
 class Signer:
     """One RSA key, made when the first token is."""
 
-    def __init__(self, clock: Clock, tenant_id: str) -> None:
+    def __init__(self, clock: Clock, tenant_id: str, service: str = "https://sts.windows.net") -> None:
         self._clock = clock
         self.tenant_id = tenant_id
-        self.issuer = f"https://sts.windows.net/{tenant_id}/"
+        self._service = service
+        self.issuer = f"{service}/{tenant_id}/"
 
     def at(self, clock: Clock) -> "Signer":
         """The same key by another clock."""
-        other = Signer(clock, self.tenant_id)
+        other = Signer(clock, self.tenant_id, self._service)
         other.__dict__ |= {name: self.__dict__[name] for name in ("_key", "key_id") if name in self.__dict__}
         return other
 

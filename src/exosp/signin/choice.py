@@ -71,7 +71,7 @@ def admin(
     if place or way.takes_tenant:
         _check_tenant(place, "AZURE_TENANT_ID")
     secrets = tuple(given[name] for row in WAYS for name in row.secrets if name in given)
-    wire = Wire(cloud, on_request, secrets, tuple(given.get(name, name) for name in way.asks))
+    wire = Wire(cloud, on_request, secrets, tuple(given.get(name, name) for name in way.asks), tenant=place)
     source: Source = (
         _person(way, cloud, place, asked, wire) if way.who == "person" else _Unattended(way, given, place, wire)
     )

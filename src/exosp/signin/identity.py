@@ -15,11 +15,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from ..clouds import Cloud
+from ..clouds import Cloud, meant
 from ..errors import CloudError, Forbidden, Unreachable, UsageError
 from ..transport import Lost, causes, no_answer
 from . import here
-from .refusals import refused
+from .refusals import CROSS_CLOUD, refused
 from .wire import Elsewhere
 from .wire import Wire as _Wire
 
@@ -97,7 +97,7 @@ def app_token(
     request."""
     from azure.identity import ClientSecretCredential
 
-    wire = _Wire(cloud, on_request, secrets=(client_secret,))
+    wire = _Wire(cloud, on_request, secrets=(client_secret,), tenant=tenant_id)
     asked = f"token for {cloud.exchange_scope} as {client_id}"
     _check_tenant(tenant_id, "the tenant")
     credential = ClientSecretCredential(tenant_id, client_id, client_secret, **wire.options())
@@ -314,6 +314,9 @@ def _why(fault: BaseException, wire: _Wire, asked: str, sign_in: str = "") -> Ex
     refusal = wire.refusal or here.passed_on(fault)
     if refusal is not None:
         error = refused(refusal, host, asked)
+        likely = meant(wire.cloud, wire.tenant, refusal.text) if error.code in CROSS_CLOUD else ()
+        if likely:
+            error.hint = f"this tenant is of the cloud {' or '.join(likely)}: name it as `cloud` in the playbook, or by EXOSP_CLOUD"
         error.at = wire.date
         return error
     elsewhere = next((cause for cause in causes(fault) if isinstance(cause, Elsewhere)), None)

@@ -74,6 +74,8 @@ _ROWS = (
 )  # fmt: skip
 # The application itself is shut out: no other secret helps, and no waiting.
 BLOCKED = frozenset({"AADSTS7000112", "AADSTS53003", "AADSTS53005", "AADSTS530032"})
+# What the tenant of another cloud brings, among other things.
+CROSS_CLOUD = frozenset({"AADSTS90002", "AADSTS90038", "AADSTS900382", "AADSTS900432", "AADSTS500011"})
 
 _BY_CODE = {code: row for row in _ROWS for code in row.codes}
 

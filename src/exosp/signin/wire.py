@@ -36,12 +36,18 @@ class Helper:
 
 class Wire:
     """Watches one sign-in's requests. ``helpers`` are the addresses, beside the cloud's login host, that the sign-in
-    itself must ask: they come from this machine's environment and never from an answer."""
+    itself must ask: they come from this machine's environment and never from an answer. ``tenant`` is the one asked for."""
 
     def __init__(
-        self, cloud: Cloud, on_request: Callable[[], None], secrets: tuple[str, ...], helpers: tuple[str, ...] = ()
+        self,
+        cloud: Cloud,
+        on_request: Callable[[], None],
+        secrets: tuple[str, ...],
+        helpers: tuple[str, ...] = (),
+        tenant: str = "",
     ) -> None:
         self.cloud = cloud
+        self.tenant = tenant
         self.on_request = on_request
         self.requests = 0
         self.date: datetime | None = None

@@ -16,7 +16,7 @@ from ..plan import Change, Drift, Plan, Refusal
 from ..playbook import Playbook
 from ..snapshot import Holdings, Snapshot
 from ..tenant import Tenant
-from . import application, consent, credential, exchange, grants, principal, protocols
+from . import application, consent, credential, exchange, grants, principal, protocols, rbac
 
 
 class Step(Protocol):
@@ -27,7 +27,7 @@ class Step(Protocol):
     def plan(self, want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]: ...
 
 
-_CHAIN: tuple[ModuleType, ...] = (application, principal, consent, credential, exchange, grants, protocols)
+_CHAIN: tuple[ModuleType, ...] = (application, principal, consent, credential, exchange, rbac, grants, protocols)
 STEPS: tuple[Step, ...] = cast("tuple[Step, ...]", _CHAIN)
 
 
@@ -50,11 +50,14 @@ def observe(want: Playbook, tenant: Tenant, holdings: Mapping[str, Holdings] | N
 def plan(want: Playbook, seen: Snapshot) -> Plan:
     """The one diff: what must change for the tenant to be as the playbook says. Raises PlaybookError where what was
     observed shows the playbook itself to be wrong."""
-    steps = STEPS[:1] if application.unavailable(want, seen) else STEPS
+    steps = STEPS
+    if application.unavailable(want, seen):
+        steps = STEPS[:2] if want.app.managed_identity or want.app.registered_in else STEPS[:1]
     found = [item for step in steps for item in step.plan(want, seen)]
     return Plan(
         scope=(want.tenant, want.app.unique_name),
         changes=tuple(item for item in found if isinstance(item, Change)),
         refused=tuple(item for item in found if isinstance(item, Refusal)),
         drift=tuple(item for item in found if isinstance(item, Drift)),
+        modes=rbac.modes(want),
     )

@@ -20,6 +20,7 @@ from ..tenant import Tenant
 from ..writes import RestoreApplication, UpdateApplication, UpsertApplication
 
 AUDIENCE = "AzureADMyOrg"  # single tenant
+SEVERAL = "AzureADMultipleOrgs"  # multi-tenant
 PREFIX = "exosp-"  # of every uniqueName that a playbook's key makes
 
 ROLE_OF = {"imap": "IMAP.AccessAsApp", "pop": "POP.AccessAsApp", "smtp": "SMTP.SendAsApp"}
@@ -32,6 +33,8 @@ CONSENT = "each person, at the first sign-in; where the tenant leaves that to ad
 def observe(want: Playbook, tenant: Tenant, seen: Snapshot) -> Snapshot:
     directory, app = tenant.directory, want.app
     seen = replace(seen, resource=directory.resource(EXCHANGE_ONLINE))
+    if app.managed_identity is not None or app.registered_in:
+        return seen
     found = directory.application_by_app_id(app.id) if app.id else directory.application(app.unique_name)
     if found is not None:
         return replace(seen, application=found, deleted=())
@@ -45,11 +48,23 @@ def observe(want: Playbook, tenant: Tenant, seen: Snapshot) -> Snapshot:
 def called(want: Playbook, seen: Snapshot) -> str:
     """The application's name for people."""
     held = seen.registration
-    return want.app.name or (held.name if held else "") or want.app.key
+    identity = seen.principal.name if seen.managed and seen.principal else ""
+    return want.app.name or (held.name if held else identity) or want.app.key
+
+
+def _several(want: Playbook) -> bool:
+    return want.app.audience == "multi-tenant"
+
+
+def audience(want: Playbook) -> str:
+    """signInAudience."""
+    return SEVERAL if _several(want) else AUDIENCE
 
 
 def unavailable(want: Playbook, seen: Snapshot) -> bool:
     """Whether the playbook adopts an application that cannot be had; then nothing can be built on it."""
+    if want.app.managed_identity is not None or want.app.registered_in:
+        return not seen.managed
     return want.app.id is not None and seen.registration is None
 
 
@@ -84,6 +99,8 @@ def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
             "check that `cloud` and `tenant` in the playbook belong together",
         )
         return
+    if want.app.managed_identity is not None or want.app.registered_in:
+        return
     if unavailable(want, seen):
         yield _not_here(want, seen)
         return
@@ -91,14 +108,15 @@ def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
     required = _with(app.required if app else (), _needed(want, seen), _TYPE[want.access])
     if app is None:
         after: dict[str, Any] = {
-            "name": want.app.name, "signInAudience": AUDIENCE, "permissions": sorted(permissions(want)),
+            "name": want.app.name, "signInAudience": audience(want), "permissions": sorted(permissions(want)),
         }  # fmt: skip
         if want.delegated:
             after |= {"redirect": REDIRECT, "publicClient": True, "consent": CONSENT}
         redirects = (REDIRECT,) if want.delegated else None
+        web = (REDIRECT,) if _several(want) else None
         yield Change(
             "application", "create", want.app.name, None, after,
-            (UpsertApplication(want.app.unique_name, want.app.name, AUDIENCE, required, redirects),),
+            (UpsertApplication(want.app.unique_name, want.app.name, audience(want), required, redirects, web),),
             f"no application has the unique name {want.app.unique_name}",
         )  # fmt: skip
         return
@@ -130,16 +148,20 @@ def _mended(
     differs = []
     if want.app.name and app.name != want.app.name:
         differs.append(f"it is named {app.name!r}")
-    if not adopted and app.audience != AUDIENCE:
-        differs.append(f"its audience is {app.audience}, not this tenant alone")
+    if not adopted and app.audience != audience(want):
+        whose = "any organization's tenant" if _several(want) else "this tenant alone"
+        differs.append(f"its audience is {app.audience}, not {whose}")
     if app.required != required:
         differs.append(f"it does not ask for {_unasked(seen, app, required)}")
-    redirects = _redirects(want, app, differs)
+    redirects, web = _redirects(want, app, differs), None
+    if _several(want) and REDIRECT not in (*app.web, *app.redirects):
+        differs.append(f"it has no redirect URI {REDIRECT}, where an administrator's consent ends")
+        web = (*app.web, REDIRECT)
     writes: tuple[RestoreApplication | UpdateApplication | UpsertApplication, ...] = ()
     if differs and adopted:
-        writes = (UpdateApplication(app.object_id, want.app.name, required, redirects),)
+        writes = (UpdateApplication(app.object_id, want.app.name, required, redirects, web),)
     elif differs:
-        writes = (UpsertApplication(want.app.unique_name, want.app.name, AUDIENCE, required, redirects),)
+        writes = (UpsertApplication(want.app.unique_name, want.app.name, audience(want), required, redirects, web),)
     target = called(want, seen)
     before: dict[str, Any] = {
         "name": app.name,
@@ -148,7 +170,7 @@ def _mended(
     }
     after: dict[str, Any] = {
         "name": target,
-        "signInAudience": app.audience if adopted else AUDIENCE,
+        "signInAudience": app.audience if adopted else audience(want),
         "permissions": _asked(seen, required),
     }
     if want.delegated:
@@ -173,8 +195,9 @@ def _mended(
 
 def _drift(want: Playbook, seen: Snapshot, app: Application) -> Iterator[Drift]:
     target = called(want, seen)
-    if want.app.id is not None and app.audience != AUDIENCE:
-        yield Drift("application", target, f"its audience is {app.audience}, not this tenant alone; it was adopted so")
+    if want.app.id is not None and app.audience != audience(want):
+        whose = "any organization's tenant" if _several(want) else "this tenant alone"
+        yield Drift("application", target, f"its audience is {app.audience}, not {whose}; it was adopted so")
     assert seen.resource is not None
     consented = {row.role for row in seen.assignments if row.resource == seen.resource.object_id}
     names = {role: value for value, role in seen.resource.roles.items()}
@@ -207,7 +230,7 @@ def _redirects(want: Playbook, app: Application, differs: list[str]) -> tuple[st
 def permissions(want: Playbook) -> list[str]:
     """What the protocols need of Exchange Online, by value: roles, or where people sign in delegated permissions."""
     values = SCOPE_OF if want.delegated else ROLE_OF
-    return [values[protocol] for protocol in want.needed()]
+    return [values[protocol] for protocol in want.claimed()]
 
 
 def _needed(want: Playbook, seen: Snapshot) -> tuple[str, ...]:
@@ -245,6 +268,8 @@ def _unasked(seen: Snapshot, app: Application, required: tuple[RequiredResource,
 
 def _with(required: tuple[RequiredResource, ...], ids: tuple[str, ...], kind: str) -> tuple[RequiredResource, ...]:
     """``required`` with these permissions on Exchange Online added; order and every other entry stay."""
+    if not ids:
+        return required
     ours = next((entry for entry in required if entry.resource == EXCHANGE_ONLINE), None)
     if ours is None:
         return (*required, RequiredResource(EXCHANGE_ONLINE, tuple((id_, kind) for id_ in ids)))

@@ -26,10 +26,16 @@ def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
     if seen.resource is None:
         return
     held = {row.role for row in seen.assignments if row.resource == seen.resource.object_id}
-    for protocol in () if want.delegated else want.needed():
+    for protocol in () if want.delegated else want.claimed():
         value = ROLE_OF[protocol]
         role = seen.resource.roles.get(value)
-        if role is not None and role not in held:
+        if role is not None and role not in held and want.app.registered_in:
+            yield Refusal(
+                "consent", value, f"{want.tenant} has not consented to it, and {protocol.upper()} tokens need it",
+                f"the application asks for it once apply in {want.app.registered_in} has run; then an administrator accepts at "
+                f"{seen.consent_address}", str(want.app.place), others_turn=True,
+            )  # fmt: skip
+        elif role is not None and role not in held:
             yield Change(
                 "consent", "consent", value, None, {"role": value, "resource": "Office 365 Exchange Online"},
                 (AssignRole(PRINCIPAL, RESOURCE, role, value),), f"{protocol.upper()} tokens need the role {value}",
@@ -41,7 +47,7 @@ def _beyond(want: Playbook, seen: Snapshot) -> Iterator[Change | Drift]:
     """Roles that tokens carry and no protocol of the playbook needs. Those on other resources than Exchange Online are
     shown and never taken away: what they are for is not the playbook's affair."""
     assert seen.resource is not None
-    asked = () if want.delegated else want.needed()
+    asked = () if want.delegated else want.claimed()
     needed = {seen.resource.roles.get(ROLE_OF[protocol]) for protocol in asked}
     names = {role: value for value, role in seen.resource.roles.items()}
     for row in seen.assignments:

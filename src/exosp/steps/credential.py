@@ -16,8 +16,9 @@ _LOST = "an earlier run was interrupted after it made a secret, and its journal 
 
 
 def observe(want: Playbook, tenant: Tenant, seen: Snapshot) -> Snapshot:
-    app = seen.registration
-    return replace(seen, credential=tenant.vault.state(app.app_id if app else None))
+    if want.app.registered_in and seen.principal is None:  # no token can come before consent
+        return seen
+    return replace(seen, credential=tenant.vault.state(seen.app_id))
 
 
 def live(want: Playbook, seen: Snapshot) -> tuple[Secret, ...]:
@@ -34,6 +35,11 @@ def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
     wish, saved = want.app.credential, seen.credential
     if wish is None:
         yield from _needless(want, seen)
+        return
+    if want.app.registered_in:
+        if saved.state in ("foreign", "refused"):
+            what = f"the saved credential, which {want.app.registered_in} makes, cannot be used here: {saved.why}"
+            yield Drift("credential", wish.shown, what)
         return
     orphans = tuple(s for s in live(want, seen) if s.key_id in seen.lost_secrets)
     remove = tuple(RemoveSecret(APPLICATION, s.key_id) for s in orphans)

@@ -16,6 +16,7 @@ from ..tenant import Tenant
 from ..writes import (
     APP_ID,
     ENTRY,
+    IDENTITY,
     PRINCIPAL,
     AddMailboxPermission,
     AddRecipientPermission,
@@ -33,10 +34,10 @@ SEND_AS = "SendAs"
 
 def observe(want: Playbook, tenant: Tenant, seen: Snapshot) -> Snapshot:
     """Holdings of an entry that the snapshot has already are not read again: it takes the whole tenant's mailboxes."""
-    app = seen.registration
-    if app is None:
+    app_id = seen.app_id
+    if app_id is None:
         return replace(seen, entries=(), holdings={})
-    entries = tenant.exchange.entries(app.app_id)
+    entries = tenant.exchange.entries(app_id)
     known = {identity: held for identity, held in seen.holdings.items() if not held.unread}
     held = {entry.identity: known.get(entry.identity) or tenant.exchange.holdings(entry) for entry in entries}
     return replace(seen, entries=entries, holdings=held)
@@ -54,7 +55,8 @@ def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
     if refusals:
         yield from refusals
         return
-    news = () if right(seen) else (NewServicePrincipal(APP_ID, PRINCIPAL, name),)
+    app_id = IDENTITY if seen.managed else APP_ID
+    news = () if right(seen) else (NewServicePrincipal(app_id, PRINCIPAL, name),)
     again = regranted(want, seen)
     if not bad and not again:
         if news:
@@ -79,8 +81,8 @@ def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
 
 def of_ours(seen: Snapshot) -> list[ExchangeEntry]:
     """Every entry that bears the application's appId."""
-    app = seen.registration
-    return [entry for entry in seen.entries if app is not None and entry.app_id.lower() == app.app_id.lower()]
+    app_id = seen.app_id
+    return [entry for entry in seen.entries if app_id is not None and entry.app_id.lower() == app_id.lower()]
 
 
 def right(seen: Snapshot) -> ExchangeEntry | None:
@@ -133,7 +135,7 @@ def listed(want: Playbook, seen: Snapshot) -> tuple[set[MailboxId], set[MailboxI
     """The mailboxes that the application is to open, and those that it is to send as: none where people sign in."""
     if want.delegated:
         return set(), set()
-    boxes = {box.id for box in seen.found(box.address for box in want.boxes)}
+    boxes = {box.id for box in seen.found(box.address for box in want.boxes if want.opens(box))}
     senders = {box.send_as.sender for box in want.boxes if box.send_as and box.send_as.by == "app"}
     return boxes, {box.id for box in seen.found(senders)}
 

@@ -82,8 +82,10 @@ def plan(want: Playbook, seen: Snapshot) -> Iterator[Change | Refusal | Drift]:
                 "grants", mailbox.address, "a deny entry for the application stands on this mailbox, and deny wins",
                 "find out who set it; Remove-MailboxPermission -Deny removes it", str(box.place),
             )  # fmt: skip
-        elif mailbox.id not in opened and not any(
-            "fullaccess" in {right.lower() for right in row.rights} for row in rows
+        elif (
+            want.opens(box)
+            and mailbox.id not in opened
+            and not any("fullaccess" in {right.lower() for right in row.rights} for row in rows)
         ):
             before = sorted({right for row in rows for right in row.rights})
             yield Change(

@@ -1,7 +1,7 @@
 """Every Exchange cmdlet that the sandbox emulates, in one table. What the vendor's table knows and this one does not
 answers NotEmulated by name."""
 
-from . import connection, mailboxes, permissions, principals
+from . import connection, groups, mailboxes, management_roles, management_scopes, permissions, principals
 from .session import Cmdlet
 
 TABLE: dict[str, Cmdlet] = {
@@ -9,4 +9,7 @@ TABLE: dict[str, Cmdlet] = {
     **principals.CMDLETS,
     **mailboxes.CMDLETS,
     **permissions.CMDLETS,
+    **groups.CMDLETS,
+    **management_scopes.CMDLETS,
+    **management_roles.CMDLETS,
 }

@@ -19,8 +19,7 @@ from .binding import Spec
 from .outcome import Failure, Item, Output, not_emulated
 from .session import Call, Cmdlet, Connection, Runspace
 
-AUDIENCES = ("https://outlook.office365.com", "https://outlook.office.com")
-ENVIRONMENT = "O365Default"
+DEFAULT_ENVIRONMENT = "O365Default"  # of the module, where none is named: Connect-ExchangeOnline's help
 ROLE = "Exchange.ManageAsApp"
 # Honoured, or without effect on a session that prints nothing.
 CONNECT = frozenset({
@@ -63,12 +62,12 @@ def connect(call: Call) -> Iterator[Output]:
     except TokenFault:
         raise unauthorized() from None
     audience = claims.get("aud")
-    if not isinstance(audience, str) or audience.removesuffix("/") not in AUDIENCES:
+    if not isinstance(audience, str) or audience.removesuffix("/") not in tenant.shape.audiences:
         raise unauthorized()
     # The primary .onmicrosoft.com domain, never the tenant's id (Connect-ExchangeOnline's help).
     if any(named is not None and named.lower() != tenant.domain.lower() for named in (organization, delegated)):
         raise unauthorized()
-    if (call.values.get("ExchangeEnvironmentName") or ENVIRONMENT) != ENVIRONMENT:
+    if (call.values.get("ExchangeEnvironmentName") or DEFAULT_ENVIRONMENT) != tenant.shape.environment:
         raise unauthorized()
     if "scp" in claims:
         return _as_person(call, claims, user)
@@ -190,7 +189,7 @@ def information(call: Call) -> Iterator[Output]:
             ("Microsoft.Exchange.Management.ExoPowershellSnapin.ConnectionInformation", "System.Object"),
             {
                 "ConnectionId": uuid.UUID(c.id), "State": "Connected", "Id": c.number, "Name": f"ExchangeOnline_{c.number}",
-                "UserPrincipalName": None, "ConnectionUri": AUDIENCES[0], "AppId": c.app_id,
+                "UserPrincipalName": None, "ConnectionUri": call.tenant.shape.exchange_resource, "AppId": c.app_id,
                 "Organization": c.organization, "DelegatedOrganization": None, "TenantID": call.tenant.tenant_id,
                 "TokenExpiryTimeUTC": call.tenant.clock.iso(c.expires),
                 "TokenStatus": "Active" if now < c.expires else "Expired",

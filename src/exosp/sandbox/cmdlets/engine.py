@@ -175,7 +175,7 @@ class Engine:
             return _Entry(builtin.SPECS[canonical], cmdlet, None)
         if canonical not in self._visible(runspace):
             raise command_not_found(name)
-        if canonical in _OWN_SETTINGS and self.tenant.faults["dehydrated"]:
+        if canonical in _OWN_SETTINGS and self.tenant.exchange.dehydrated():
             self.tenant.faults.note("dehydrated")
             raise _dehydrated(canonical)
         if canonical not in TABLE:

@@ -159,10 +159,19 @@ def get_exo_mailbox(call: Call) -> Iterator[Output]:
 
 
 def get_recipient(call: Call) -> Iterator[Output]:
-    """Every kind of recipient; service principals are none (michev.info 4027)."""
-    found = lookup.some(call, _wanted(call, lambda _: True), identity=call.text("Identity"))
-    types = (f"{_DATA}.Management.ReducedRecipient", "System.Object")
-    return lookup.limited((_row(m.properties, _RECIPIENT_ROW, types) for m in found), call)
+    """Every kind of recipient, groups among them; service principals are none (michev.info 4027)."""
+    identity, types = call.text("Identity"), (f"{_DATA}.Management.ReducedRecipient", "System.Object")
+    groups: list[dict[str, Any]] = []
+    if identity is None:
+        accept = _wanted(call, lambda _: True)
+        groups = [g.properties for g in call.exchange.groups if accept(Mailbox(g.properties, {}))]
+    else:
+        groups = [g.properties for g in call.exchange.groups if identity.lower() in g.names()]
+        if groups and call.exchange.recipients(identity):
+            raise lookup.ambiguous(call, identity)
+    found = [] if identity and groups else lookup.some(call, _wanted(call, lambda _: True), identity=identity)
+    rows = [m.properties for m in found] + groups
+    return lookup.limited((_row(properties, _RECIPIENT_ROW, types) for properties in rows), call)
 
 
 def get_user(call: Call) -> Iterator[Output]:
@@ -200,7 +209,7 @@ def get_transport_config(call: Call) -> Iterator[Output]:
 
 def get_organization_config(call: Call) -> Iterator[Output]:
     properties = dict(call.exchange.organization_config)
-    properties["IsDehydrated"] = bool(properties["IsDehydrated"] or call.tenant.faults["dehydrated"])
+    properties["IsDehydrated"] = call.exchange.dehydrated()
     yield Item((f"{_DATA}.Management.OrganizationConfig", "System.Object"), properties, properties["Identity"])
 
 

@@ -1,4 +1,5 @@
-"""Who may log in to which mailbox, judged from the tenant's state alone: no wire, no clock of its own, no side effect.
+"""Who may log in to which mailbox, judged from the tenant's state alone: no wire, no clock of its own, no side effect
+but that a try by management role keeps what is cached of it alive.
 
 A login has two gates and Exchange answers them at different moments. The first is the token and the identity behind it;
 the second is the mailbox. RULES says, for every reason to refuse, at which gate each protocol says so.
@@ -7,14 +8,17 @@ A token is an application's, and then its Exchange service principal counts, or 
 own mailbox is open to it, another's with FullAccess (the vendor page, "SASL XOAUTH2 authentication for shared mailboxes":
 the user name is the shared mailbox's address).
 
-Not imitated: RBAC for Applications (a token without SMTP.SendAsApp is refused even where a scoped role would let it in),
-application access policies, Conditional Access, InheritanceType of a permission, rights that come by a group, licences.
+SMTP has two modes for applications. With the claim SMTP.SendAsApp the mailbox's permissions decide; without it a management
+role "Application SMTP.SendAsApp" lets in to the mailboxes of its scope (FACTS §3, ``rbac``). IMAP and POP have the first only.
+
+Not imitated: application access policies, Conditional Access, InheritanceType of a permission, rights that come by a group, licences.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
+from .. import rbac
 from ..exchange import Exchange, Mailbox
 from ..tenant import Tenant
 from ..tokens import TokenFault
@@ -24,7 +28,6 @@ Protocol = Literal["imap", "pop", "smtp"]
 
 # What Exchange takes as itself. Graph is not it (MailKit#1337), nor is https://ps.outlook.com, although Entra mints
 # tokens for it (MailKit#1811; FACTS §4a, §10).
-AUDIENCES = frozenset({"https://outlook.office365.com", "https://outlook.office.com"})
 ROLES: dict[Protocol, str] = {"imap": "IMAP.AccessAsApp", "pop": "POP.AccessAsApp", "smtp": "SMTP.SendAsApp"}
 SCOPES: dict[Protocol, str] = {"imap": "IMAP.AccessAsUser.All", "pop": "POP.AccessAsUser.All", "smtp": "SMTP.Send"}
 
@@ -52,6 +55,7 @@ class Reason(StrEnum):
     PROTOCOL_OFF = "protocol switched off for the mailbox"
     SMTP_OFF_MAILBOX = "SMTP AUTH switched off for the mailbox"
     SMTP_OFF_TENANT = "SMTP AUTH switched off for the tenant"
+    SCOPE = "mailbox outside the scope of the application's management role"
     GRANT = "no effective FullAccess for the service principal or the person"
     SHARED_NAME = "a person's token under a shared mailbox's name"
     LOGIN_NAME = "an address that is not the mailbox's UPN"
@@ -83,6 +87,7 @@ RULES: dict[Reason, Rule] = {
         Rule(Reason.PROTOCOL_OFF, _M, _A, _A, "FACTS §4a: ImapEnabled off is 'not connected', PopEnabled off is 'Authentication failure'"),
         Rule(Reason.SMTP_OFF_MAILBOX, _A, _A, _A, "FACTS §2 Set-CASMailbox, §4a 535 5.7.139; email-oauth2-proxy#193"),
         Rule(Reason.SMTP_OFF_TENANT, _A, _A, _A, "FACTS §2 Set-TransportConfig, §4a 535 5.7.139"),
+        Rule(Reason.SCOPE, _A, _A, _A, "SMTP only: no source for its form; FACTS §4a: no RBAC role is 535 5.7.3"),
         Rule(Reason.GRANT, _M, _M, _A, "FACTS §4a, §13; email-oauth2-proxy#74; SMTP: knob smtp-without-grant"),
         Rule(Reason.SHARED_NAME, _A, _A, _A, "SMTP only: nextcloud/mail#13668, MailKit#1770; knob smtp-shared-name"),
         Rule(Reason.LOGIN_NAME, _M, _M, _A, "FACTS §4a: 'UPN ≠ SMTP address', one report; knob login-name"),
@@ -96,6 +101,7 @@ class Identity:
 
     object_id: str
     upn: str = ""
+    grants: tuple[rbac.Grant, ...] | None = None  # what management roles let in to; None: mailbox permissions decide
 
     @property
     def trustees(self) -> set[str]:
@@ -155,7 +161,8 @@ def admit(tenant: Tenant, protocol: Protocol, user: str, token: str) -> Admissio
     identity = _identity(tenant, protocol, claims, tenant.clock.now())
     if isinstance(identity, Reason):
         lags = not isinstance(_identity(tenant, protocol, claims, float("inf")), Reason)
-        return AuthRefused(identity, "grant-lag" if lags else "")
+        cached = identity is Reason.ROLE and protocol == "smtp" and _by_role(rbac.grants(tenant.exchange, _oid(claims)))
+        return AuthRefused(identity, "grant-lag" if lags else "rbac-cache" if cached else "")
     mailbox = _recipient(tenant.exchange, user)
     if mailbox is None:
         return AuthRefused(Reason.USER)
@@ -178,19 +185,37 @@ def admit(tenant: Tenant, protocol: Protocol, user: str, token: str) -> Admissio
 def _identity(tenant: Tenant, protocol: Protocol, claims: dict[str, Any], at: float) -> Identity | Reason:
     """The Exchange service principal or the person that the claims stand for at that sandbox time, or why there is none."""
     audience = claims.get("aud")
-    if not isinstance(audience, str) or audience.removesuffix("/") not in AUDIENCES:
+    if not isinstance(audience, str) or audience.removesuffix("/") not in tenant.shape.audiences:
         return Reason.AUDIENCE
     if "scp" in claims:
         return _person(tenant, protocol, claims)
     roles = claims.get("roles")
-    if not isinstance(roles, list) or ROLES[protocol] not in roles:
-        return Reason.ROLE
-    app_id, object_id = str(claims.get("appid", "")).lower(), str(claims.get("oid", "")).lower()
-    for row in tenant.exchange.service_principals:
-        # Both must match: an entry made with the application's own object id has the right AppId only.
-        if row["AppId"].lower() == app_id and row["ObjectId"].lower() == object_id and row.effective_at <= at:
-            return Identity(object_id)
-    return Reason.PRINCIPAL
+    app_id, object_id = str(claims.get("appid", "")).lower(), _oid(claims)
+    # Both must match: an entry made with the application's own object id has the right AppId only.
+    entered = any(
+        row["AppId"].lower() == app_id and row["ObjectId"].lower() == object_id and row.effective_at <= at
+        for row in tenant.exchange.service_principals
+    )
+    if isinstance(roles, list) and ROLES[protocol] in roles:
+        return Identity(object_id) if entered else Reason.PRINCIPAL
+    if protocol == "smtp" and entered:
+        grants = _by_role(rbac.honoured(tenant, object_id))
+        if grants:
+            return Identity(object_id, grants=grants)
+    return Reason.ROLE
+
+
+def _oid(claims: dict[str, Any]) -> str:
+    return str(claims.get("oid", "")).lower()
+
+
+def _by_role(grants: tuple[rbac.Grant, ...]) -> tuple[rbac.Grant, ...]:
+    """Those that SMTP asks for."""
+    return tuple(grant for grant in grants if grant.role == rbac.SMTP)
+
+
+def _scoped(tenant: Tenant, mailbox: Mailbox, grants: tuple[rbac.Grant, ...]) -> bool:
+    return any(rbac.covers(tenant.exchange, grant, mailbox) for grant in grants)
 
 
 def _person(tenant: Tenant, protocol: Protocol, claims: dict[str, Any]) -> Identity | Reason:
@@ -223,12 +248,21 @@ def _closed(tenant: Tenant, protocol: Protocol, mailbox: Mailbox, identity: Iden
         return off, "protocol-switch-lag" if lags else ""
     if identity.owns(mailbox):
         return None, ""
+    if identity.grants is not None:
+        if _scoped(tenant, mailbox, identity.grants):
+            return None, ""
+        now = _by_role(rbac.grants(tenant.exchange, identity.object_id))
+        return Reason.SCOPE, "rbac-cache" if _scoped(tenant, mailbox, now) else ""
     if protocol == "smtp" and identity.upn:
         if not tenant.faults["smtp-shared-name"]:
             return Reason.SHARED_NAME, ""
         tenant.faults.note("smtp-shared-name")
     if holds(mailbox.permissions, "FullAccess", identity.trustees, tenant.clock.now()):
         return None, ""
+    if protocol == "smtp" and tenant.faults["smtp-claim-and-rbac"]:
+        tenant.faults.note("smtp-claim-and-rbac")
+        if _scoped(tenant, mailbox, _by_role(rbac.honoured(tenant, identity.object_id))):
+            return None, ""
     granted = holds(mailbox.permissions, "FullAccess", identity.trustees, float("inf"))
     return Reason.GRANT, "grant-lag" if granted else ""
 

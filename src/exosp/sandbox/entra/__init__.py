@@ -16,7 +16,7 @@ from aiohttp import web
 
 from .. import federation
 from ..tenant import Tenant
-from . import authorize, device, introspection, token
+from . import admin_consent, authorize, device, introspection, token
 from .host import Host
 from .wire import not_emulated
 
@@ -39,6 +39,9 @@ def build(tenant: Tenant) -> web.Application:
     app.router.add_post("/{tenant}/oauth2/v2.0/devicecode", partial(device.devicecode, host))
     app.router.add_get("/devicelogin", partial(device.devicelogin, host))
     app.router.add_post("/devicelogin", partial(device.devicelogin, host))
+    for place in ("/{tenant}/v2.0/adminconsent", "/{tenant}/adminconsent"):
+        app.router.add_get(place, partial(admin_consent.begin, host))
+    app.router.add_post("/{tenant}/adminconsent", partial(admin_consent.answer, host))
     app.router.add_post("/introspect", partial(introspection.introspect, tenant))
     app.router.add_route("*", "/{path:.*}", _unknown)
     return app

@@ -45,9 +45,10 @@ def client_credentials(
         application = None
     if client == str(uuid.UUID(int=0)):
         raise EntraFault(700038, client=client)
-    if application is None and principal is None:
+    if application is None and principal is None and client.lower() not in directory.foreign:
         raise EntraFault(700016, client=client)
-    holders = [holder for holder in (application, principal) if holder]
+    foreign = directory.foreign.get(client.lower())
+    holders = [holder for holder in (application, foreign, principal) if holder]
     assertion, secret = form.get("client_assertion"), form.get("client_secret") or basic
     if assertion:
         if form.get("client_assertion_type") != _JWT_BEARER:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from .. import clouds
 from ..aadsts import ERRORS, EntraFault
 from ..directory import verified_domains
 from ..tenant import Tenant
@@ -75,13 +76,20 @@ class Host:
 
     # ---- discovery ----
 
-    def authority(self, name: str) -> str:
-        """The tenant's id for a path's first segment; refuses what Entra would for this kind of name."""
+    def authority(self, name: str, *, document: bool = False) -> str:
+        """The tenant's id for a path's first segment; refuses what Entra would for this kind of name. ``document``: it is
+        asked for metadata alone, which says nothing of other clouds."""
         tenant = self.tenant
         if name.lower() in (tenant.tenant_id, tenant.domain.lower()):
             return tenant.tenant_id
         if name.lower() in verified_domains(tenant.domain, (m.addresses() for m in tenant.exchange.mailboxes)):
             return tenant.tenant_id
+        form, instance = int(tenant.faults["other-cloud"]), clouds.elsewhere(tenant.shape, name)
+        if form and instance:
+            tenant.faults.note("other-cloud")
+            if document:
+                return name
+            raise EntraFault(90038, tenant=name, instance=instance) if form == 1 else EntraFault(900382)
         try:
             uuid.UUID(name)
         except ValueError:
@@ -107,7 +115,7 @@ class Host:
     async def configuration(self, request: web.Request) -> web.Response:
         name = request.match_info["tenant"]
         shared = name.lower() in ("common", "organizations")
-        tenant_id = "{tenantid}" if shared else self.authority(name)
+        tenant_id = "{tenantid}" if shared else self.authority(name, document=True)
         place = f"{origin(request)}/{name if shared else tenant_id}"
         return web.json_response(
             {

@@ -62,6 +62,14 @@ def permissions(action: str, ctx: str, app: str, user: str, wanted: list[Asked],
     return page("Permissions requested", _form(action, {"ctx": ctx}, body))
 
 
+def for_everybody(action: str, ctx: str, app: str, organization: str, rows: list[str]) -> web.Response:
+    """Consent of an administrator for the whole organization."""
+    body = f"<p>{escape(app)} would like to, for everybody in {escape(organization)}:</p>"
+    body += "<ul>" + "".join(f"<li>{escape(row)}</li>" for row in rows) + "</ul>"
+    body += _button("accept", "Accept") + _button("cancel", "Cancel")
+    return page("Permissions requested: review for your organization", _form(action, {"ctx": ctx}, body))
+
+
 def device_code(action: str, wrong: str = "") -> web.Response:
     body = f'<p class="error">{escape(wrong)}</p>' if wrong else ""
     body += "<p>Only enter a code from a source that you trust.</p>"

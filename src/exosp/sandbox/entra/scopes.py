@@ -72,7 +72,7 @@ def _resolve(tenant: Tenant, word: str, scope: str) -> tuple[str, Entity, str]:
     directory = tenant.directory
     graph = directory.principal(MICROSOFT_GRAPH)
     if not audience and graph is not None:
-        return "https://graph.microsoft.com", graph, value
+        return tenant.shape.graph, graph, value
     plain = audience.lower().rstrip("/")
     if graph is not None and plain == f"https://localhost:{tenant.ports.graph}":
         return audience, graph, value

@@ -11,7 +11,7 @@ from .. import odata
 from ..catalog import application_properties
 from ..directory import Entity, new_id
 from . import credentials
-from .wire import APP_READ, APP_WRITE, Call, Reply, Route, Service, bad_request, forbidden, required
+from .wire import APP_READ, APP_WRITE, Call, GraphError, Reply, Route, Service, bad_request, forbidden, required
 
 KIND = "application"
 READ_ONLY = frozenset({
@@ -160,6 +160,7 @@ def upsert(service: Service, call: Call, uniqueName: str) -> Reply:  # noqa: N80
     call.need(*APP_WRITE)
     if not call.preference("create-if-missing"):
         return update(service, call, uniqueName=uniqueName)
+    _served(service)
     values = odata.check(KIND, call.json())
     entity = next((row for row in service.directory.applications.values() if row.properties["uniqueName"] == uniqueName), None)  # fmt: skip
     if entity is None:
@@ -171,6 +172,16 @@ def upsert(service: Service, call: Call, uniqueName: str) -> Reply:  # noqa: N80
     owned(call, entity)
     _changed(service, entity, values)
     return Reply()
+
+
+def _served(service: Service) -> None:
+    """Refuse an upsert where the knob or the tenant's cloud says so."""
+    knob = int(service.tenant.faults["upsert-refused"])
+    if knob >= 2 or (knob == 0 and service.tenant.shape.upsert == "refused"):
+        service.tenant.faults.note("upsert-refused")
+        if knob >= 3:
+            raise GraphError(404, "Request_ResourceNotFound", "Resource not found.")
+        raise bad_request("Resource not found for the segment 'applications'.", "BadRequest")
 
 
 def delete(service: Service, call: Call, **key: str) -> Reply:

@@ -1,0 +1,52 @@
+"""Breaks of what differs between clouds and tenants: each must be noticed."""
+
+from mutant import Mutant
+
+CLOUD_TESTS = "tests/test_clouds.py::"
+TENANTS = "tests/test_consent_url.py::"
+SHAPES = CLOUD_TESTS + "test_the_whole_chain_in_each_clouds_shape"
+CLOUDS = (
+    Mutant("the audience is the worldwide one everywhere", "clouds.py",
+           'return f"{self.exchange_resource}/.default"\n\n    @property\n    def graph_scope',
+           'return "https://outlook.office365.com/.default"\n\n    @property\n    def graph_scope', SHAPES),
+    Mutant("Connect names no environment", "cli/wiring.py",
+           "exchange_environment=self.cloud.exchange_environment", 'exchange_environment="O365Default"', SHAPES),
+    Mutant("an upsert that is refused is not gone round", "graph/client.py",
+           "            except refusals.KeyRefused:\n                self._upserts = self._has_unique_name_key = False\n", "", SHAPES),
+    Mutant("an upsert that is answered 404 is waited for", "graph/client.py",
+           "            except NotYetVisible:  # an upsert", "            except ZeroDivisionError:  # an upsert",
+           CLOUD_TESTS + "test_an_upsert_may_be_refused_in_either_form"),
+    Mutant("a filter that is refused is not gone round", "graph/client.py",
+           'if "UnsupportedQuery" not in fault.code:', "if True:", SHAPES),
+    Mutant("the cloud that is meant is not named", "clouds.py",
+           "return () if here else names", "return ()", CLOUD_TESTS + "test_a_tenant_of_another_cloud_is_diagnosed"),
+    Mutant("a cloud file of any host is taken from the environment", "clouds.py",
+           "if not any_host and not cloud.emulated:", "if False:",
+           CLOUD_TESTS + "test_a_cloud_file_with_other_hosts_is_taken_by_flag_only"),
+    Mutant("a redirect with another state is taken", "consent.py",
+           "if self.told is not None or not matches or", "if self.told is not None or",
+           TENANTS + "test_a_redirect_with_another_state_is_refused"),
+    Mutant("a redirect counts twice", "consent.py",
+           "if self.told is not None or not matches or", "if not matches or", TENANTS + "test_a_redirect_counts_once"),
+    Mutant("the redirect is believed", "consent.py",
+           "        return tuple(sorted(self._needed - self.held))", "        return ()",
+           TENANTS + "test_a_redirect_that_claims_consent_is_not_believed"),
+    Mutant("the page on loopback shows markup", "consent.py",
+           "name: escape(getattr(page, name))", "name: getattr(page, name)",
+           TENANTS + "test_an_error_is_shown_escaped_with_its_fix"),
+    Mutant("the page on loopback answers on every path", "consent.py",
+           'if path != "/":', "if False:", TENANTS + "test_no_other_path_is_served"),
+    Mutant("the page on loopback answers to any host's name", "consent.py",
+           'if host not in ("localhost", "127.0.0.1"):', "if False:", TENANTS + "test_only_this_machines_own_browser"),
+    Mutant("the page on loopback listens to the network", "consent.py",
+           'HTTPServer(("127.0.0.1", port)', 'HTTPServer(("0.0.0.0", port)', TENANTS + "test_only_this_machines_own_browser"),
+    Mutant("IMAP and POP are consented to by SMTP's address", "clouds.py",
+           "self.consent_resource if mail else self.exchange_resource", "self.exchange_resource",
+           TENANTS + "test_the_address_for_each_protocol"),
+    Mutant("a multi-tenant application is made for one tenant", "steps/application.py",
+           "return SEVERAL if _several(want) else AUDIENCE", "return AUDIENCE",
+           TENANTS + "test_a_multi_tenant_application_is_made"),
+    Mutant("a customer's token is asked for at home", "cli/wiring.py",
+           "self._tokens_in or kept.tenant_id", "kept.tenant_id",
+           TENANTS + "test_consent_then_the_exchange_half_in_the_customers_tenant"),
+)  # fmt: skip

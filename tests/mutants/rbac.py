@@ -1,0 +1,60 @@
+"""Breaks of SMTP by RBAC for Applications and of managed identities, and a sandbox that is kinder about them."""
+
+from mutant import Mutant
+
+TESTS = "tests/test_smtp_rbac.py::"
+ALONE = TESTS + "test_a_mailbox_that_only_sends_gets_no_permission"
+MIXED = TESTS + "test_claim_and_rbac_are_not_mixed"
+SANDBOX = "tests/sandbox/test_rbac.py::"
+QUOTING = "tests/test_opath.py::test_a_value_stays_one_value"
+RBAC = (
+    Mutant("a value in a filter is not quoted", "opath.py",
+           """value.replace("'", "''") + "'\"""", """value + "'\"""", QUOTING),
+    Mutant("a variable is read within a filter's text", "playbook/reader.py",
+           "if held is not None and held.replaced:", "if False:",
+           "tests/test_opath.py::test_a_variable_in_a_filter_s_text_is_refused"),
+    Mutant("filters are compared as texts", "opath.py",
+           "return bool(reading(one) == reading(other))", "return one == other",
+           "tests/test_opath.py::test_what_is_the_same"),
+    Mutant("the claim is asked for all the same", "playbook/values.py",
+           'if not (protocol == "smtp" and self.smtp))', "if True)", ALONE),
+    Mutant("FullAccess is granted where SMTP goes by RBAC", "steps/grants.py",
+           "            want.opens(box)\n            and mailbox.id", "            mailbox.id", ALONE),
+    Mutant("claim and role are mixed", "steps/rbac.py",
+           "if claim_held(seen) and not want.prune:", "if False:", MIXED),
+    Mutant("verify takes a token with the claim", "verify.py",
+           'if want.smtp is not None and ROLE_OF["smtp"] in roles:', "if False:", MIXED),
+    Mutant("a wider filter is left", "steps/rbac.py",
+           "elif text is not None and ours is not None and not opath.same(ours.filter, text):", "elif False:",
+           TESTS + "test_what_was_widened_by_hand_is_put_right_or_shown"),
+    Mutant("another's management role is not seen", "steps/rbac.py",
+           'yield Drift("rbac", role.name, what, access=True)', "pass",
+           TESTS + "test_a_role_beside_the_claim_is_shown"),
+    Mutant("outside the scope is taken for too early", "diagnosis/ladder.py",
+           "    if facts.in_scope:\n        return Right(f", "    if True:\n        return Right(f",
+           TESTS + "test_a_nested_member_is_named_as_outside_the_scope"),
+    Mutant("destroy forgets the scope", "destroy.py",
+           "yield from rbac.removals(self.want, self.seen)", "pass",
+           TESTS + "test_destroy_takes_assignment_and_scope_and_no_others"),
+    Mutant("a dehydrated organization is written to", "steps/rbac.py",
+           "if held.dehydrated and text is not None", "if False and text is not None",
+           TESTS + "test_what_stands_in_the_way_is_said_before_a_write"),
+    Mutant("an application is taken for a managed identity", "steps/principal.py",
+           "if found is None or found.kind != MANAGED:", "if found is None:",
+           "tests/test_managed_identity.py::test_it_is_looked_up_and_never_made"),
+    Mutant("a managed identity is made where it is missing", "steps/principal.py",
+           "if want.app.managed_identity is not None and mine is None:", "if False:",
+           "tests/test_managed_identity.py::test_it_is_looked_up_and_never_made"),
+    Mutant("the sandbox counts members of member groups", "sandbox/rbac.py",
+           "return bool(self.members & mailbox.addresses())", "return True",
+           SANDBOX + "test_members_of_member_groups_are_not_in_scope"),
+    Mutant("the sandbox lets in by any role", "sandbox/doors/access.py",
+           "if grant.role == rbac.SMTP)", "if grant)",
+           SANDBOX + "test_another_role_lets_nobody_send"),
+    Mutant("the sandbox forgets nothing late", "sandbox/rbac.py",
+           "if hold is None or now >= hold.until:", "if True:",
+           SANDBOX + "test_a_change_is_honoured_late_and_tries_put_it_off"),
+    Mutant("in the sandbox the claim does no harm", "sandbox/doors/access.py",
+           'if protocol == "smtp" and tenant.faults["smtp-claim-and-rbac"]:', 'if protocol == "smtp":',
+           SANDBOX + "test_the_claim_brings_back_the_check_of_mailbox_permissions"),
+)  # fmt: skip
