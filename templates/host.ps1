@@ -160,7 +160,8 @@ function Connect-Inner {
     $names = 'Get-ServicePrincipal', 'New-ServicePrincipal', 'Remove-ServicePrincipal', 'Get-Mailbox', 'Get-Recipient',
         'Get-MailboxPermission', 'Add-MailboxPermission', 'Remove-MailboxPermission', 'Get-RecipientPermission',
         'Add-RecipientPermission', 'Remove-RecipientPermission', 'Get-CASMailbox', 'Set-CASMailbox', 'Get-TransportConfig',
-        'Get-OrganizationConfig', 'Get-ManagementScope', 'New-ManagementScope', 'Remove-ManagementScope',
+        'Get-OrganizationConfig', 'Get-DistributionGroup', 'Get-UnifiedGroup', 'Get-ManagementScope',
+        'New-ManagementScope', 'Set-ManagementScope', 'Remove-ManagementScope',
         'Get-ManagementRoleAssignment', 'New-ManagementRoleAssignment', 'Remove-ManagementRoleAssignment',
         'Test-ServicePrincipalAuthorization'
     Connect-ExchangeOnline @With -CommandName $names -Prefix $script:Inner -ShowBanner:$false -SkipLoadingFormatData
@@ -353,6 +354,24 @@ function Get-OrganizationConfig {
     Invoke-Inner 'Get' 'OrganizationConfig' @{}
 }
 
+function Get-DistributionGroup {
+    [CmdletBinding()]
+    param(
+        [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $Identity,
+        [ValidatePattern('^(\d{1,7}|Unlimited)$')] [string] $ResultSize
+    )
+    Invoke-Inner 'Get' 'DistributionGroup' $PSBoundParameters
+}
+
+function Get-UnifiedGroup {
+    [CmdletBinding()]
+    param(
+        [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $Identity,
+        [ValidatePattern('^(\d{1,7}|Unlimited)$')] [string] $ResultSize
+    )
+    Invoke-Inner 'Get' 'UnifiedGroup' $PSBoundParameters
+}
+
 function Get-ManagementScope {
     [CmdletBinding()]
     param([ValidatePattern('^[^*;|<>"`]{1,64}$')] [string] $Identity)
@@ -367,6 +386,15 @@ function New-ManagementScope {
         [Parameter(Mandatory = $true)] [ValidateLength(1, 4096)] [string] $RecipientRestrictionFilter
     )
     Invoke-Inner 'New' 'ManagementScope' $PSBoundParameters
+}
+
+function Set-ManagementScope {
+    [CmdletBinding()]
+    param(
+        [Parameter(Mandatory = $true)] [ValidatePattern('^[^*;|<>"`]{1,64}$')] [string] $Identity,
+        [Parameter(Mandatory = $true)] [ValidateLength(1, 4096)] [string] $RecipientRestrictionFilter
+    )
+    Invoke-Inner 'Set' 'ManagementScope' $PSBoundParameters
 }
 
 function Remove-ManagementScope {

@@ -669,10 +669,10 @@ def test_a_tenant_file_that_is_wrong(tmp_path: Path) -> None:
     assert missing.code == 2
     assert missing.err == "error: cannot read the tenant file: No such file or directory\n  --> nope.yaml\n"
     assert missing.document["error"]["where"] == "nope.yaml"
-    (tmp_path / "tenant.yaml").write_text("mailboxes: [support@contoso.com]\ngroups: [staff]\n")
+    (tmp_path / "tenant.yaml").write_text("mailboxes: [support@contoso.com]\nteams: [staff]\n")
     wrong = console.here("sandbox", "up", "--tenant", "tenant.yaml")
     assert wrong.code == 2
-    assert "knows no groups" in wrong.err
+    assert "knows no teams" in wrong.err
     assert "--> tenant.yaml" in wrong.err
 
 

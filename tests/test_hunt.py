@@ -26,6 +26,7 @@ SCRIPT: tuple[tuple[str, ...], ...] = (
     ("apply", "playbook.yaml", "--yes", "--plan", "saved.json"),
     ("verify", "playbook.yaml", "--negative", "private@contoso.com", "--send-to", "sales@contoso.com", "--list", "1"),
     ("explain", "-"),  # of a log in which all that is secret stands, as programs log it
+    ("consent-url", "playbook.yaml", "--tenant", "contoso.onmicrosoft.com"),
     ("MISTAKE",),
     ("apply", "playbook.yaml", "--yes"),
     ("WIDEN",),
@@ -117,7 +118,8 @@ def test_nothing_that_a_command_leaves_holds_a_secret(
                 continue
             words = [stage.run() if word == "RUN" else word for word in words]
             given = (command, *words, "--format", form)
-            given += () if command == "explain" else ("--verbose", "--journal", str(tmp_path / "journals"))
+            given += () if command == "explain" else ("--verbose",)
+            given += () if command in ("explain", "consent-url") else ("--journal", str(tmp_path / "journals"))
             said = watched(stage.console, *given, typed=logged(secrets) if command == "explain" else None)
             texts |= {f"{number} {command} {name}": text for name, text in said.items()}
         texts |= files(tmp_path)

@@ -15,20 +15,25 @@ from .writes import (
     AddMailboxPermission,
     AddRecipientPermission,
     AddSecret,
+    AssignManagementRole,
     AssignRole,
     CreatePrincipal,
     DeleteApplication,
     ExchangeWrite,
     GraphWrite,
+    NewManagementScope,
     NewServicePrincipal,
     RemoveAssignment,
     RemoveMailboxPermission,
+    RemoveManagementRole,
+    RemoveManagementScope,
     RemoveRecipientPermission,
     RemoveSaved,
     RemoveSecret,
     RemoveServicePrincipal,
     RestoreApplication,
     SetClientAccess,
+    SetManagementScope,
     TagPrincipal,
     UpdateApplication,
     UpsertApplication,
@@ -90,6 +95,11 @@ EXCHANGE: Mapping[type[ExchangeWrite], str] = {
     AddRecipientPermission: "Add-RecipientPermission",
     RemoveRecipientPermission: "Remove-RecipientPermission",
     SetClientAccess: "Set-CASMailbox",
+    NewManagementScope: "New-ManagementScope",
+    SetManagementScope: "Set-ManagementScope",
+    RemoveManagementScope: "Remove-ManagementScope",
+    AssignManagementRole: "New-ManagementRoleAssignment",
+    RemoveManagementRole: "Remove-ManagementRoleAssignment",
 }
 # Read for a playbook, by the management role that each is copied from, the narrowest that holds it.
 CMDLET_ROLE: Mapping[str, str] = {
@@ -107,6 +117,17 @@ CMDLET_ROLE: Mapping[str, str] = {
     "Remove-RecipientPermission": "Mail Recipients",
     "Set-CASMailbox": "Mail Recipients",
     "Get-TransportConfig": "View-Only Configuration",
+    "Get-OrganizationConfig": "View-Only Configuration",
+    "Get-DistributionGroup": "View-Only Recipients",
+    "Get-UnifiedGroup": "View-Only Recipients",
+    "Get-ManagementScope": "Role Management",
+    "New-ManagementScope": "Role Management",
+    "Set-ManagementScope": "Role Management",
+    "Remove-ManagementScope": "Role Management",
+    "Get-ManagementRoleAssignment": "Role Management",
+    "New-ManagementRoleAssignment": "Role Management",
+    "Remove-ManagementRoleAssignment": "Role Management",
+    "Test-ServicePrincipalAuthorization": "Role Management",
 }
 READ_CMDLETS = (
     "Get-ServicePrincipal",
@@ -115,6 +136,14 @@ READ_CMDLETS = (
     "Get-RecipientPermission",
     "Get-CASMailbox",
 )
+# Read besides where SMTP goes by RBAC for Applications. Where it does not, roles are read too, but nothing hangs on it.
+SCOPE_CMDLETS = (
+    "Get-ManagementRoleAssignment",
+    "Get-ManagementScope",
+    "Get-OrganizationConfig",
+    "Test-ServicePrincipalAuthorization",
+)
+GROUP_CMDLETS = ("Get-DistributionGroup", "Get-UnifiedGroup")
 MANAGE = "Exchange.ManageAsApp"  # what lets an application's token connect at all
 
 
@@ -157,9 +186,11 @@ def _possible(command: Command, want: Playbook | None) -> "dict[type[object], in
         kinds = [UpdateApplication if adopts else UpsertApplication, CreatePrincipal, AssignRole, AddSecret]
         kinds += [NewServicePrincipal, AddMailboxPermission, *([AddRecipientPermission] if sends else [])]
         kinds += [SetClientAccess]
+        kinds += [NewManagementScope, AssignManagementRole] if want is not None and want.smtp is not None else []
     elif command == "destroy":
         kinds = [RemoveSecret, DeleteApplication, RemoveAssignment, RemoveServicePrincipal, RemoveMailboxPermission]
         kinds += [RemoveRecipientPermission, SetClientAccess]
+        kinds += [RemoveManagementScope, RemoveManagementRole] if want is not None and want.smtp is not None else []
     return dict.fromkeys(kinds, 0)
 
 
@@ -169,7 +200,10 @@ def _reading(command: Command, want: Playbook | None, *, person: bool) -> "Itera
     if not person:
         yield Need("exchange", (frozenset((MANAGE,)),), "connecting to Exchange as an application")
     smtp = want is None or "smtp" in want.needed()
-    for name in (*READ_CMDLETS, *(("Get-TransportConfig",) if smtp else ())):
+    scope = want.smtp if want is not None else None
+    names = [*READ_CMDLETS, *(("Get-TransportConfig",) if smtp else ()), *(SCOPE_CMDLETS if scope else ())]
+    names += GROUP_CMDLETS if scope is not None and scope.kind == "group" else ()
+    for name in names:
         yield Need("exchange", (frozenset((name,)),), "reading Exchange")
 
 

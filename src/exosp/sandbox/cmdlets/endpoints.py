@@ -47,8 +47,11 @@ WRAPPERS: Mapping[str, Mapping[str, str]] = {
     "Set-CASMailbox": {"Identity": _ADDRESS, "ImapEnabled": ANY, "PopEnabled": ANY, "SmtpClientAuthenticationDisabled": ANY},
     "Get-TransportConfig": {},
     "Get-OrganizationConfig": {},
+    "Get-DistributionGroup": {"Identity": _ADDRESS, "ResultSize": ANY},
+    "Get-UnifiedGroup": {"Identity": _ADDRESS, "ResultSize": ANY},
     "Get-ManagementScope": {"Identity": _NAME},
     "New-ManagementScope": {"Name": _NAME, "RecipientRestrictionFilter": r".{1,4096}"},
+    "Set-ManagementScope": {"Identity": _NAME, "RecipientRestrictionFilter": r".{1,4096}"},
     "Remove-ManagementScope": {"Identity": _NAME, "Confirm": ANY},
     "Get-ManagementRoleAssignment": {"Identity": _ADDRESS, "RoleAssignee": _ADDRESS, "Role": _SMTP},
     "New-ManagementRoleAssignment": {
