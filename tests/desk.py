@@ -41,7 +41,7 @@ class Desk:
     folder: Path
     running: Running
     events: list[Event] = field(default_factory=list)
-    deadline: float = 4 * 3600.0
+    deadline: float = 900.0  # as the commands have it; sandbox time
 
     @property
     def playbook(self) -> Path:
@@ -86,6 +86,7 @@ class Desk:
                 audience=session.cloud.exchange_resource,
                 wait=wait,
                 negative=[Address(address) for address in negative],
+                apart=session.cloud.apart,
             )
 
     def state(self) -> dict[str, Any]:

@@ -350,6 +350,7 @@ def test_a_deny_entry_is_named_and_not_granted_over(desk: Desk) -> None:
 def test_hours_of_propagation_are_waited_out(unkind: Callable[..., Desk]) -> None:
     """--faults slow: tokens expire on the way, and the end state is the same."""
     desk = unkind("slow")
+    desk.deadline = 4 * 3600.0
     result = desk.apply()
     assert all(isinstance(outcome, Applied) for _, outcome in result.outcomes)
     assert desk.verify(negative=("private@contoso.com",)).proven

@@ -195,6 +195,7 @@ def test_a_browser_signs_the_person_in(place: Desk, monkeypatch: pytest.MonkeyPa
     assert not any("code=" in page.url for page in person.pages)
 
 
+@pytest.mark.timeout(30)  # seconds; who waits longer waits for what never comes
 def test_a_device_code_signs_the_person_in(place: Desk) -> None:
     """The same with a code that is typed on another machine; the code's message is all that is said."""
     place.apply()
