@@ -324,7 +324,7 @@ def test_what_stands_beside_an_error_tells_causes_apart(text: str, key: str) -> 
 
 UNRELATED = [
     "", "psql: error: connection to server at mail-db, port 5432 failed: Connection refused",
-    "hello world", "Segmentation fault (core dumped)", "npm ERR! code ECONNREFUSED registry.npmjs.org", "psql: could not connect to server: Connection refused on port 5432",
+    "hello world", "Segmentation fault (core dumped)", "npm ERR! code ECONNREFUSED registry.example.org", "psql: could not connect to server: Connection refused on port 5432",
     "java.lang.NullPointerException\n\tat com.example.Main.main(Main.java:3)", "fatal: repository not found", "ModuleNotFoundError: No module named 'yaml'",
     "ERROR 1045 (28000): Access denied for user 'root'@'localhost' (using password: YES)", "535-5.7.8 Username and Password not accepted. Learn more at https://support.google.com/mail smtp.gmail.com",
     "javax.mail.AuthenticationFailedException: [AUTHENTICATIONFAILED] Invalid credentials (Failure)\n\tat com.sun.mail.gimap.GmailStore", "kernel: Out of memory: Killed process 7",
