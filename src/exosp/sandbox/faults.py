@@ -70,7 +70,7 @@ KNOBS: tuple[Knob, ...] = (
     Knob("rbac-cache", "seconds", 0, 8, 7200,
          "logins go by what an application's management roles were before a change: a quarter of it where nobody logs in, and "
          "every try prolongs that, up to the whole",
-         "application-rbac article: 30 minutes for an idle application to 2 hours for an active one"),
+         "application-rbac article: 30 minutes for an idle application to 2 hours for an active one", needs="a login by a management role"),
     Knob("page-size", "size", 100, 3, 3,
          "objects in a page of a Graph list",
          "Graph paging: a server may return fewer than $top"),
