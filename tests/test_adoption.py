@@ -14,6 +14,9 @@ from exosp.snapshot import EXCHANGE_ONLINE
 from exosp.steps.application import foreign
 from exosp.writes import UpdateApplication
 
+pytestmark = pytest.mark.slow  # whole lives of a tenant
+
+
 GRAPH = "00000003-0000-0000-c000-000000000000"
 CRM = {"name": "CRM", "roles": ["IMAP.AccessAsApp"], "exchange": "right", "full_access": ["support@contoso.com"]}
 

@@ -26,6 +26,9 @@ from exosp.sandbox.tenant import Options
 from person import Person
 from runs import Runs
 
+pytestmark = pytest.mark.slow  # whole lives of a tenant
+
+
 APP = "11111111-2222-3333-4444-555555555555"
 ROLES = ("IMAP.AccessAsApp", "POP.AccessAsApp", "SMTP.SendAsApp")
 HOME = QUICKSTART.read_text(encoding="utf-8").replace(

@@ -26,6 +26,9 @@ from exosp.verify import Verdict, verify
 from person import Person
 from runs import Runs
 
+pytestmark = pytest.mark.slow  # whole lives of a tenant
+
+
 ROOT = Path(__file__).resolve().parents[1]
 SCOPES = ["IMAP.AccessAsUser.All", "POP.AccessAsUser.All", "SMTP.Send"]
 PASSWORD = "alex-has-a-word"

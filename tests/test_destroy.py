@@ -23,6 +23,9 @@ from exosp.tenant import Failed, Tenant, Unknown
 from exosp.writes import RemoveMailboxPermission, RemoveRecipientPermission, SetClientAccess
 from runs import Port, Runs, entry, grant, granted, mailbox_id, settings, state, switch, with_exchange
 
+pytestmark = pytest.mark.slow  # whole lives of a tenant
+
+
 WHOLE = QUICKSTART.read_text(encoding="utf-8")
 SALES = "  - {address: sales@contoso.com, protocols: [imap]}\n"
 SEND_AS = "  - {address: sales@contoso.com, protocols: [imap, smtp], send_as: {from: support@contoso.com, by: BY}}\n"

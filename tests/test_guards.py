@@ -33,6 +33,9 @@ from exosp.writes import (
     Write,
 )
 
+pytestmark = pytest.mark.slow  # whole lives of a tenant
+
+
 OLD = ClaimedObjectId("old")
 
 

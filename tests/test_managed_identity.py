@@ -17,6 +17,9 @@ from exosp.sandbox.directory import EXCHANGE_ONLINE
 from exosp.sandbox.doors import access
 from runs import Runs, granted
 
+pytestmark = pytest.mark.slow  # whole lives of a tenant
+
+
 PLAYBOOK = """exosp: 1
 tenant: contoso.onmicrosoft.com
 app: {{managed_identity: {id}}}

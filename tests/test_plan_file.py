@@ -12,6 +12,8 @@ from console import Console, state
 from exosp.sandbox.server import Running
 from exosp.sandbox.tenant import Options
 
+pytestmark = pytest.mark.slow  # whole lives of a tenant
+
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Running]:

@@ -44,6 +44,8 @@ from exosp.writes import (
     RestoreApplication,
 )
 
+pytestmark = pytest.mark.slow  # whole lives of a tenant
+
 
 def send(session: Any, seen: Snapshot, *writes: ExchangeWrite) -> list[type]:
     return [type(answer) for _, answer in session.exchange.send(writes, seen)]

@@ -18,6 +18,9 @@ from exosp.tenant import Tenant
 from exosp.writes import AssignManagementRole, NewManagementScope, RemoveManagementRole, RemoveManagementScope
 from runs import Port, Runs, granted, state
 
+pytestmark = pytest.mark.slow  # whole lives of a tenant
+
+
 OURS = "exosp-support-desk-smtp"
 TENANT: dict[str, Any] = {
     "mailboxes": [

@@ -16,6 +16,9 @@ from exosp.sandbox.server import Running
 from exosp.sandbox.tenant import Options
 from runs import Runs, entry, grant, granted, mailbox_id, settings, state, switch
 
+pytestmark = pytest.mark.slow  # whole lives of a tenant
+
+
 WHOLE = QUICKSTART.read_text(encoding="utf-8")
 SALES = "  - {address: sales@contoso.com, protocols: [imap]}\n"
 SEND_AS = "  - {address: sales@contoso.com, protocols: [imap, smtp], send_as: {from: support@contoso.com, by: BY}}\n"

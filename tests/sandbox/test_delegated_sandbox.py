@@ -223,7 +223,7 @@ def test_azure_identity_signs_people_in(place: Place, monkeypatch: pytest.Monkey
     assert claims(browser.get_token(IMAP).token)["upn"] == "alex@contoso.com"
 
 
-@pytest.mark.timeout(20)  # seconds; who waits longer waits for what never comes
+@pytest.mark.timeout(10)  # seconds; who waits longer waits for what never comes
 def test_azure_identity_reports_that_public_flows_are_off(place: Place) -> None:
     """AADSTS7000218, the field's usual mistake: "Allow public client flows" is No."""
     place.app = place.application(isFallbackPublicClient=None)
