@@ -35,6 +35,9 @@ from exosp.writes import (
     SetClientAccess,
 )
 
+pytestmark = pytest.mark.slow  # whole lives of a tenant, or a host that keeps one waiting
+
+
 SUPPORT, SALES = Address("support@contoso.com"), Address("sales@contoso.com")
 
 

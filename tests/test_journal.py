@@ -28,6 +28,9 @@ from exosp.writes import (
     RemoveServicePrincipal,
 )
 
+pytestmark = pytest.mark.slow  # whole lives of a tenant, or a host that keeps one waiting
+
+
 TENANT = "33374030-8932-4d74-9a78-35095a742572"
 
 

@@ -23,6 +23,9 @@ from exosp.snapshot import EXCHANGE_ONLINE
 from issuer import AUDIENCE, Host, Issuer, serving
 from loopback import Authority
 
+pytestmark = pytest.mark.slow  # whole lives of a tenant, or a host that keeps one waiting
+
+
 SUBJECT = "repo:contoso/mail:environment:production"
 
 

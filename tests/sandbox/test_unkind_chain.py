@@ -12,6 +12,9 @@ from pypsrp.wsman import WSMan
 from exosp.sandbox.server import Running
 from exosp.sandbox.tenant import Options
 
+pytestmark = pytest.mark.slow  # whole lives of a tenant, or a host that keeps one waiting
+
+
 GRAPH, EXCHANGE = "https://graph.microsoft.com", "https://outlook.office365.com"
 
 

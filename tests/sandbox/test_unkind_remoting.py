@@ -11,6 +11,9 @@ from host_fixture import Host, Ran, host, run
 from pypsrp.exceptions import WinRMTransportError, WSManFaultError
 from pypsrp.powershell import RunspacePool
 
+pytestmark = pytest.mark.slow  # whole lives of a tenant, or a host that keeps one waiting
+
+
 MANY = 200  # more than any strike is away
 GONE, QUOTA = 2150858843, 2150859174
 
