@@ -1,0 +1,85 @@
+"""Which permissions reach mail, and which let their holder give itself more: the tables that an audit goes by.
+
+Ids are never used: a value is looked up in the tenant's own resource (FACTS §1). Sources: learn.microsoft.com/graph/
+permissions-reference; learn.microsoft.com/exchange/permissions-exo/application-rbac; the vendor's page on OAuth for IMAP,
+POP and SMTP.
+"""
+
+from typing import Literal
+
+from .inventory import MICROSOFT_GRAPH
+from .snapshot import EXCHANGE_ONLINE, AppId
+
+Can = Literal["read", "send", "manage"]
+
+# Application permissions that a mailbox must still grant: without FullAccess there (SMTP: or a management role) they open nothing.
+PROTOCOLS: dict[str, Literal["imap", "pop", "smtp"]] = {
+    "IMAP.AccessAsApp": "imap",
+    "POP.AccessAsApp": "pop",
+    "SMTP.SendAsApp": "smtp",
+}
+
+# Application permissions that reach every mailbox, unless an application access policy narrows them: value -> what with.
+TENANT_WIDE: dict[AppId, dict[str, tuple[Can, ...]]] = {
+    EXCHANGE_ONLINE: {
+        "full_access_as_app": ("read", "send", "manage"),
+        "Mail.Read": ("read",),
+        "Mail.ReadWrite": ("read", "manage"),
+        "Mail.Send": ("send",),
+    },
+    MICROSOFT_GRAPH: {
+        "Mail.Read": ("read",),
+        "Mail.ReadBasic": ("read",),
+        "Mail.ReadBasic.All": ("read",),
+        "Mail.ReadWrite": ("read", "manage"),
+        "Mail.Send": ("send",),
+        "Mail-Advanced.ReadWrite.All": ("read", "manage"),
+        "MailboxFolder.Read.All": ("read",),
+        "MailboxFolder.ReadWrite.All": ("read", "manage"),
+        "MailboxItem.Read.All": ("read",),
+        "MailboxItem.ImportExport.All": ("read", "manage"),
+    },
+}
+
+# With one of these and an Exchange role, an application can grant itself any mailbox.
+MANAGES_EXCHANGE = frozenset({"Exchange.ManageAsApp", "Exchange.ManageAsAppV2", "Exchange.AdminAPI.ManageAsApp"})
+
+# With one of these, of Microsoft Graph, an application can consent to any of the above for itself.
+GRANTS_ITSELF = frozenset(
+    {
+        "AppRoleAssignment.ReadWrite.All",
+        "Application.ReadWrite.All",
+        "Directory.ReadWrite.All",
+        "RoleManagement.ReadWrite.Directory",
+    }
+)
+
+# Delegated permissions that reach mail.
+DELEGATED: dict[AppId, frozenset[str]] = {
+    EXCHANGE_ONLINE: frozenset(
+        {
+            "IMAP.AccessAsUser.All", "POP.AccessAsUser.All", "SMTP.Send", "EWS.AccessAsUser.All", "Mail.Read", "Mail.ReadWrite",
+            "Mail.Send", "Mail.ReadWrite.All", "full_access_as_user", "Exchange.Manage", "Exchange.ManageV2",
+        }
+    ),
+    MICROSOFT_GRAPH: frozenset(
+        {
+            "IMAP.AccessAsUser.All", "POP.AccessAsUser.All", "SMTP.Send", "EWS.AccessAsUser.All", "Mail.Read", "Mail.ReadBasic",
+            "Mail.ReadWrite", "Mail.Send", "Mail.Read.Shared", "Mail.ReadBasic.Shared", "Mail.ReadWrite.Shared", "Mail.Send.Shared",
+            "MailboxFolder.Read", "MailboxFolder.ReadWrite", "MailboxItem.Read", "MailboxItem.ImportExport",
+        }
+    ),
+}  # fmt: skip
+
+# The management role behind SMTP.SendAsApp without a claim; it stands beside the others that begin with "Application ".
+SMTP_ROLE = "Application SMTP.SendAsApp"
+APPLICATION_ROLES = "Application "
+
+
+def reaches_mail(resource: AppId, value: str) -> bool:
+    """Whether an application permission matters to an audit."""
+    if value in TENANT_WIDE.get(resource, {}):
+        return True
+    if resource == EXCHANGE_ONLINE:
+        return value in PROTOCOLS or value in MANAGES_EXCHANGE
+    return resource == MICROSOFT_GRAPH and value in GRANTS_ITSELF
