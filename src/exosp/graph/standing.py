@@ -1,6 +1,7 @@
-"""What Microsoft Graph says of a tenant's rules and of roles that lie ready: reads for preflight alone, each by itself.
+"""What Microsoft Graph says of a tenant's rules, names and of roles that lie ready: reads for preflight and audit alone, each
+by itself.
 
-Sources: learn.microsoft.com/graph/api/tenantappmanagementpolicy-get, identitysecuritydefaultsenforcementpolicy-get,
+Sources: learn.microsoft.com/graph/api/organization-list, tenantappmanagementpolicy-get, identitysecuritydefaultsenforcementpolicy-get,
 conditionalaccessroot-list-policies, rbacapplication-list-roleeligibilityscheduleinstances.
 """
 
@@ -36,6 +37,15 @@ def owners(graph: Graph, application: str) -> list[str]:
     """Object ids of an application's owners. Needs Application.Read.All. Raises CloudError."""
     builder = graph._client.applications.by_application_id(application).owners
     return [str(row.get("id", "")) for page in graph._pages(builder, ("id",)) for row in _rows(page)]
+
+
+def domains(graph: Graph) -> tuple[str, ...]:
+    """The tenant's verified domains, the initial one (.onmicrosoft.com) first. Needs Organization.Read.All, or
+    Directory.Read.All. Raises CloudError."""
+    rows = [row for page in graph._pages(graph._client.organization, ("id", "verifiedDomains")) for row in _rows(page)]
+    held = [domain for row in rows for domain in row.get("verifiedDomains") or () if isinstance(domain, dict)]
+    held.sort(key=lambda domain: not domain.get("isInitial"))
+    return tuple(str(domain.get("name", "")).lower() for domain in held)
 
 
 def _one(graph: Graph, builder: Any) -> dict[str, Any]:
