@@ -1,4 +1,5 @@
-"""exosp explain: what a pasted failure means. Reads text alone: no tenant, no network. Exit 0 recognised, 3 unknown."""
+"""exosp explain: what a pasted failure means, and what a check of the audit is. Reads text alone: no tenant, no network.
+Exit 0 recognised, 3 unknown."""
 
 import codecs
 import sys
@@ -16,11 +17,16 @@ PIECE = 1 << 16  # bytes read at a time
 
 Text = Annotated[
     list[str] | None,
-    typer.Argument(metavar="TEXT", help="The pasted text; without it, or with -, standard input.", show_default=False),
+    typer.Argument(
+        metavar="TEXT",
+        help="The pasted text, or a check's name; without it, or with -, standard input.",
+        show_default=False,
+    ),
 ]
 Listed = Annotated[bool, typer.Option("--list", help="Show every failure that exosp knows.")]
+Checks = Annotated[bool, typer.Option("--checks", help="Show every check of exosp audit.")]
 
-_FLAGS = frozenset(("--list", "--no-color", "--quiet", "-q", "-h", "--help"))
+_FLAGS = frozenset(("--list", "--checks", "--no-color", "--quiet", "-q", "-h", "--help"))
 
 
 class Pasted(TyperCommand):
@@ -50,15 +56,27 @@ def _parted(args: Sequence[str]) -> list[str]:
 def explain(
     text: Text = None,
     listed: Listed = False,
+    checks: Checks = False,
     form: FormatOption = Format.text,
     quiet: Quiet = False,
     no_color: NoColor = False,
 ) -> None:
     """Say what a failure means: a server's line, an AADSTS code, an error of Graph or a cmdlet, a stack trace, a whole log.
-    Tokens and passwords in it are never shown. Exit code 0 where something is recognised, 3 where nothing is."""
+    Tokens and passwords in it are never shown. The name of an audit's check shows its manual. Exit code 0 where something is recognised, 3 where nothing is."""
     with Screen(form, command="explain", quiet=quiet, no_color=no_color) as screen:
         from ..report import explain as report
 
+        if checks or (text is not None and len(text) == 1 and _is_name(text[0])):
+            from ..checks import CHECKS
+            from ..report import manual
+
+            named = [check for check in CHECKS if text is not None and check.name == text[0]]
+            if checks:
+                screen.document(manual.listing_document(CHECKS)) if screen.json else screen.say(manual.listing(CHECKS))
+                return
+            if named:
+                screen.document(manual.document(named[0])) if screen.json else screen.say(manual.text(named[0]))
+                return
         if listed:
             from ..diagnosis import ROWS
 
@@ -75,6 +93,11 @@ def explain(
         else:
             screen.say(report.text(found, screen.width))
         raise typer.Exit(0 if found.recognised else 3)
+
+
+def _is_name(word: str) -> bool:
+    """Whether a word could be a check's name."""
+    return len(word) < 60 and word.isascii() and word.replace("-", "").isalpha() and word.islower()
 
 
 def _pieces(words: Sequence[str], screen: Screen) -> Iterator[str]:

@@ -1,11 +1,11 @@
-"""Files that verify's result goes to: by their names' ends, JUnit for .xml, the document for .json. Written whole or not
+"""Files that a result goes to, by their names' ends; verify's: JUnit for .xml, the document for .json. Written whole or not
 at all, so that a pipeline never reads half of one."""
 
 import json
 import os
 import secrets
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,21 +16,24 @@ from ..report import document, junit
 from ..verify import Verdict
 from .screen import Screen
 
-FORMS = (".xml", ".json")
+FORMS = {".xml": "JUnit", ".json": "the document"}
 
 
 def any_seed() -> int:
     return secrets.randbelow(1_000_000)
 
 
-def check(paths: Sequence[Path]) -> None:
-    """Raise UsageError for a file that could not be written, before anything is asked of anybody."""
+def check(paths: Sequence[Path], forms: Mapping[str, str] = FORMS) -> None:
+    """Raise UsageError for a file that could not be written, before anything is asked of anybody. ``forms``: what a name's
+    end stands for."""
     for path in paths:
-        if path.suffix.lower() not in FORMS:
+        if path.suffix.lower() not in forms:
+            ends = [f"{suffix} for {form}" for suffix, form in forms.items()]
             raise UsageError(
-                f"{path.name!r} says no format", where="--output",
-                hint="end it in .xml for JUnit, or in .json for the document",
-            )  # fmt: skip
+                f"{path.name!r} says no format",
+                where="--output",
+                hint=f"end it in {', '.join(ends[:-1])} or {ends[-1]}",
+            )
         if not path.parent.is_dir() or path.is_dir():
             raise UsageError(
                 "no file can be written there", where=f"--output {path}", hint="name a file in a folder that exists"
@@ -46,10 +49,11 @@ def write(paths: Sequence[Path], verdict: Verdict, screen: Screen) -> None:
         else:
             head = document.head("verify", screen.cloud, screen.tenant, __version__)
             content = json.dumps(head | document.verify(verdict), indent=2, ensure_ascii=False) + "\n"
-        _write(path, content)
+        save(path, content)
 
 
-def _write(path: Path, content: str) -> None:
+def save(path: Path, content: str, *, mode: int = 0o666) -> None:
+    """Write a file whole. ``mode``: what the umask leaves of it. Raises UsageError."""
     name = ""
     try:
         file, name = tempfile.mkstemp(prefix=f".{path.name}-", suffix=".tmp", dir=path.parent)
@@ -57,7 +61,7 @@ def _write(path: Path, content: str) -> None:
             held.write(content)
         mask = os.umask(0)
         os.umask(mask)
-        Path(name).chmod(0o666 & ~mask)  # as any other file: a report is no secret
+        Path(name).chmod(mode & ~mask)  # as any other file, unless it is to be read by its owner alone
         Path(name).replace(path)
     except OSError as fault:
         with suppress(OSError):
