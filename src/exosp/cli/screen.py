@@ -51,9 +51,12 @@ class Screen:
     """
 
     def __init__(
-        self, form: Format, *, command: str = "", quiet: bool = False, verbose: bool = False, no_color: bool = False
-    ) -> None:
+        self, form: Format, *, command: str = "", quiet: bool = False, verbose: bool = False, no_color: bool = False,
+        machine: bool = False,
+    ) -> None:  # fmt: skip
+        """``machine``: stdout is read by a program, in a form of ``result``'s; prose goes to stderr."""
         self.json = form is Format.json
+        self._machine = machine or self.json
         self.command = command
         self.quiet = quiet
         self.verbose = verbose
@@ -67,7 +70,7 @@ class Screen:
     @property
     def width(self) -> int:
         """The longest line that prose may have."""
-        if not (sys.stderr if self.json else sys.stdout).isatty():
+        if not (sys.stderr if self._machine else sys.stdout).isatty():
             return WIDTH
         return max(NARROWEST, min(WIDTH, shutil.get_terminal_size().columns))
 
@@ -75,7 +78,12 @@ class Screen:
 
     def say(self, text: str) -> None:
         """A result, for people."""
-        self._print(text, sys.stderr if self.json else sys.stdout)
+        self._print(text, sys.stderr if self._machine else sys.stdout)
+
+    def result(self, text: str) -> None:
+        """A whole result in a form of its own, to stdout as it is."""
+        self._documented = True
+        self._print(text.removesuffix("\n"), sys.stdout, paint=False)
 
     def tell(self, text: str) -> None:
         """Something on the way to a result; not said with --quiet."""
@@ -167,10 +175,10 @@ class Screen:
             self._progress, self._task = outer, task
             outer.start()
 
-    def working(self, text: str, done: int = 0) -> None:
-        """What the moving line says; ``done`` more of the total are done."""
+    def working(self, text: str, done: int = 0, total: int | None = None) -> None:
+        """What the moving line says; ``done`` more of the total are done, and that is ``total`` now where it is given."""
         if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, description=text, advance=done)
+            self._progress.update(self._task, description=text, advance=done, total=total)
 
     def waiting(self, why: str, seconds: float) -> None:
         """A pause and its reason: in the moving line, and as a line of its own with --verbose."""
