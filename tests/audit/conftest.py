@@ -1,0 +1,1 @@
+"""Makes ``builders`` importable for every test below this folder, by being here."""
