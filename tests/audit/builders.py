@@ -162,8 +162,8 @@ def role(of: str, by: ScopedBy = "scope", scope: str = "Helpdesk", name: str = "
     return ManagementRole(name or f"{of}-{scope or by}", of, frozenset(), by, "" if by == "organization" else scope)
 
 
-def scope(name: str = "Helpdesk", filter: str = "CustomAttribute1 -eq 'Helpdesk'") -> ManagementScope:
-    return ManagementScope(name, filter)
+def scope(name: str = "Helpdesk", of: str = "CustomAttribute1 -eq 'Helpdesk'") -> ManagementScope:
+    return ManagementScope(name, of)
 
 
 def switches(
