@@ -71,6 +71,46 @@ DELEGATED: dict[AppId, frozenset[str]] = {
     ),
 }  # fmt: skip
 
+# Management roles of RBAC for Applications that reach mail -> through what, and what with. The others are about calendars,
+# contacts and settings.
+ROLES: dict[str, tuple[tuple[Literal["graph", "ews", "smtp"], Can], ...]] = {
+    "Application Mail.Read": (("graph", "read"),),
+    "Application Mail.ReadBasic": (("graph", "read"),),
+    "Application Mail.ReadWrite": (("graph", "read"), ("graph", "manage")),
+    "Application Mail.Send": (("graph", "send"),),
+    "Application Mail-Advanced.ReadWrite.All": (("graph", "read"), ("graph", "manage")),
+    "Application MailboxFolder.Read": (("graph", "read"),),
+    "Application MailboxFolder.ReadWrite": (("graph", "read"), ("graph", "manage")),
+    "Application MailboxItem.Read": (("graph", "read"),),
+    "Application MailboxItem.ReadWrite": (("graph", "read"), ("graph", "manage")),
+    "Application MailboxItem.Export": (("graph", "read"),),
+    "Application MailboxItem.ImportExport": (("graph", "read"), ("graph", "manage")),
+    "Application Mail Full Access": (("graph", "read"), ("graph", "manage"), ("graph", "send")),
+    "Application Exchange Full Access": (("graph", "read"), ("graph", "manage"), ("graph", "send")),
+    "Application EWS.AccessAsApp": (("ews", "read"), ("ews", "manage"), ("ews", "send")),
+    "Application SMTP.SendAsApp": (("smtp", "send"),),
+}
+
+# Through what a delegated permission reaches mail, and what with; those that are not here read, by their resource's own API.
+SCOPES: dict[
+    str, tuple[Literal["imap", "pop", "smtp", "graph", "ews", "exchange-admin", ""], Can | Literal["open"]]
+] = {
+    "IMAP.AccessAsUser.All": ("imap", "open"),
+    "POP.AccessAsUser.All": ("pop", "open"),
+    "SMTP.Send": ("smtp", "send"),
+    "EWS.AccessAsUser.All": ("ews", "open"),
+    "full_access_as_user": ("ews", "open"),
+    "Exchange.Manage": ("exchange-admin", "manage"),
+    "Exchange.ManageV2": ("exchange-admin", "manage"),
+    "Mail.Send": ("", "send"),
+    "Mail.Send.Shared": ("", "send"),
+    "Mail.ReadWrite": ("", "manage"),
+    "Mail.ReadWrite.All": ("", "manage"),
+    "Mail.ReadWrite.Shared": ("", "manage"),
+    "MailboxFolder.ReadWrite": ("", "manage"),
+    "MailboxItem.ImportExport": ("", "manage"),
+}
+
 # The management role behind SMTP.SendAsApp without a claim; it stands beside the others that begin with "Application ".
 SMTP_ROLE = "Application SMTP.SendAsApp"
 APPLICATION_ROLES = "Application "
