@@ -50,13 +50,13 @@ class Fault:
 
 
 class PlaybookError(Error):
-    """All that is wrong with a playbook, in the order of its lines."""
+    """All that is wrong with a playbook, or with another file that people write (``called``), in the order of its lines."""
 
-    def __init__(self, path: str, faults: "list[Fault]") -> None:
+    def __init__(self, path: str, faults: "list[Fault]", called: str = "the playbook") -> None:
         self.path = path
         self.faults = tuple(sorted(faults))
         count = f"{len(faults)} fault{'s' if len(faults) != 1 else ''}"
-        super().__init__(f"{count} in the playbook", where=path)
+        super().__init__(f"{count} in {called}", where=path)
 
 
 class PlanRefused(Error):

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from ..errors import Fault
 from . import rules
@@ -82,7 +82,10 @@ class Text:
 
 
 class Keys:
-    """Reads the keys of one playbook; ``faults`` grows."""
+    """Reads the keys of one playbook; ``faults`` grows. Another file that people write has other ``levels`` and ``examples``."""
+
+    levels: ClassVar[Mapping[str, Mapping[str, bool]]] = LEVELS
+    examples: ClassVar[Mapping[str, str]] = EXAMPLES
 
     def __init__(
         self,
@@ -105,9 +108,9 @@ class Keys:
         """A mapping's keys, all of them known. What is unknown or missing is a fault. ``spare``: needed elsewhere, not here."""
         if not isinstance(node, Keyed):
             if node is not None:
-                self.wrong(called, node, "a mapping of keys", EXAMPLES.get(level, ""), in_quotes=False)
+                self.wrong(called, node, "a mapping of keys", self.examples.get(level, ""), in_quotes=False)
             return None
-        known = LEVELS[level]
+        known = self.levels[level]
         found = {key.text: (key, value) for key, value in node.pairs if key.text in known}
         for key, value in node.pairs:
             if key.text not in known:
@@ -123,7 +126,7 @@ class Keys:
                 and node.whole
                 and not any(other in found for other in STANDS_FOR.get(f"{level}.{name}", ()))
             ):
-                example = EXAMPLES[f"{level}.{name}".removeprefix(".")]
+                example = self.examples[f"{level}.{name}".removeprefix(".")]
                 self.fault(start, f"{called} has no `{name}`", f"add {example}")
         return found
 
@@ -136,10 +139,10 @@ class Keys:
             return f"did you mean `{meant}`? That stands on line {self.source.where(found[meant][0].start)[0]} already"
         if meant is not None:
             return f"did you mean `{meant}`?"
-        elsewhere = next((other for other, names in LEVELS.items() if key in names), None)
+        elsewhere = next((other for other, names in self.levels.items() if key in names), None)
         if elsewhere is not None:
             return f"`{key}` belongs under `{elsewhere}`" if elsewhere else f"`{key}` belongs at the top"
-        return f"the keys here are {', '.join(LEVELS[level])}"
+        return f"the keys here are {', '.join(self.levels[level])}"
 
     def optional(
         self, keys: Mapping[str, tuple[Scalar, Node]], name: str, rule: Callable[[str], T], *, field: str
@@ -177,15 +180,15 @@ class Keys:
         """The node, or None and a fault at its key where nothing stands there."""
         if not is_empty(node):
             return node
-        self.fault(key.start, f"`{field}` is empty", EXAMPLES.get(field, ""))
+        self.fault(key.start, f"`{field}` is empty", self.examples.get(field, ""))
         return None
 
     def text(self, field: str, node: Node, key: Scalar | None = None) -> Text | None:
         if is_empty(node):
-            self.fault(key.start if key else node.start, f"`{field}` is empty", EXAMPLES.get(field, ""))
+            self.fault(key.start if key else node.start, f"`{field}` is empty", self.examples.get(field, ""))
             return None
         if not isinstance(node, Scalar):
-            self.wrong(field, node, "text", EXAMPLES.get(field, ""))
+            self.wrong(field, node, "text", self.examples.get(field, ""))
             return None
         if node.kind == "text":
             return self._replaced(node)
