@@ -109,14 +109,14 @@ def kinds(answers: list[Answer]) -> str:
 
 def test_every_cmdlet_and_parameter_is_the_vendors():
     """Each name, type and pipeline parameter that the client can send stands in the vendor's help."""
-    path = DATA / "cmdlets.json"
-    help_ = json.loads((path if path.exists() else DATA / "client-cmdlets.json").read_text())["cmdlets"]
+    tables = [json.loads((DATA / name).read_text())["cmdlets"] for name in ("client-cmdlets.json", "cmdlets.json")]
+    help_ = tables[0] | tables[1]
     not_exchanges = {"Connect-Exosp", "Disconnect-Exosp", "Get-Command"}  # a prepared host's own, and PowerShell's
     for name, spec in CMDLETS.items():
         if name in not_exchanges:
             continue
         known = help_[name]["parameters"]
-        for parameter, kind in spec.parameters.items():
+        for parameter, kind in {**spec.parameters, **spec.audit}.items():
             type_ = known[parameter]["type"]
             wanted = KINDS.get(type_, "list" if type_.endswith("[]") else "string")
             assert ("string" if kind == "secret" else kind.removesuffix("-or-null")) == wanted, (name, parameter)

@@ -15,7 +15,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 from uuid import uuid4
@@ -24,7 +24,7 @@ from ..clouds import Cloud
 from ..errors import CloudError, Unreachable, UsageError
 from ..tenant import Failed, Unknown
 from ..transport import is_loopback, no_answer, trusted
-from .cmdlets import Answer, Cmdlet, Item
+from .cmdlets import Answer, Cmdlet, Item, Pages, Row, cut_short
 from .errors import SERVICE
 from .joining import settle
 from .rest_answers import Page, Reply, broken, nothing_sent, page, refused, token_refused
@@ -94,6 +94,36 @@ class AdminApi:
         for start in range(0, len(items), MOST):
             answers += self._batch(signed, cmdlet, items[start : start + MOST])
         return answers
+
+    def pages(self, cmdlet: Cmdlet, columns: Sequence[str] = ()) -> Pages:
+        """See ``Paging.pages``. What broke is gone on with at the page where it broke."""
+        return _Following(self, cmdlet, columns)
+
+    def page(self, cmdlet: Cmdlet, link: str, columns: Sequence[str]) -> Page:
+        """One page of a list: the first where ``link`` is "". Raises CloudError."""
+        asked = self._asked(cmdlet)
+        try:
+            signed = self._sign_in()
+        except CloudError as lost:
+            raise nothing_sent(lost) from None
+        if link and not self._is_here(link):
+            raise broken("its next page lies elsewhere", asked, transient=False)
+        chosen = f"?$select={','.join(columns)}" if columns else ""
+        headers = {
+            "Content-Type": "application/json",
+            "Prefer": f"odata.maxpagesize={PAGE}",
+            **_named(cmdlet, None, signed),
+        }
+        url = link or self._invoke(signed) + chosen
+        reply = self._send("POST", url, signed, headers, _body(cmdlet, None), asked)
+        if isinstance(reply, CloudError):
+            raise reply
+        fault = self._refusal(reply, cmdlet, signed)
+        found = None if fault else page(reply)
+        if found is None:
+            raise fault or broken("its answer is not that of the admin API", asked)
+        self._has_worked = True
+        return found
 
     def close(self) -> None:
         """Close the connections. It raises nothing; another run opens new ones."""
@@ -197,22 +227,27 @@ class AdminApi:
 
     def _answer(self, cmdlet: Cmdlet, item: Item | None, reply: Reply | CloudError, signed: _Signed) -> Answer:
         """What one item's reply comes to; without an item, the whole request's."""
-        asked = self._asked(cmdlet)
         if isinstance(reply, CloudError):
             return Failed(reply)
-        if reply.redirected:
-            return Failed(self._moved(reply, asked))
-        if reply.status == 401 and self._has_worked:
-            self._forget(signed)
-            return Failed(token_refused(asked))
-        if not reply.good:
-            return Failed(refused(reply, cmdlet, asked))
+        fault = self._refusal(reply, cmdlet, signed)
+        if fault is not None:
+            return Failed(fault)
         whole = self._pages(cmdlet, item, reply, signed)
         if isinstance(whole, CloudError):
             return Failed(whole)
         self._has_worked = True
         [answer] = settle(cmdlet, [item] if item else [], whole.rows, (), whole.warnings)
         return answer
+
+    def _refusal(self, reply: Reply, cmdlet: Cmdlet, signed: _Signed) -> CloudError | None:
+        """Our error for an answer that is none."""
+        asked = self._asked(cmdlet)
+        if reply.redirected:
+            return self._moved(reply, asked)
+        if reply.status == 401 and self._has_worked:
+            self._forget(signed)
+            return token_refused(asked)
+        return None if reply.good else refused(reply, cmdlet, asked)
 
     def _pages(self, cmdlet: Cmdlet, item: Item | None, reply: Reply, signed: _Signed) -> Page | CloudError:
         """All rows: each further page is asked for by the same body again. Without all of them there are none."""
@@ -329,6 +364,38 @@ class AdminApi:
             )
         self._base = f"https://{urlsplit(place).netloc}"
         return broken(f"it redirects to {urlsplit(place).hostname}", asked, may_have_happened=False)
+
+
+class _Following:
+    """A list along its links. A page that failed is asked for again by the next ``next``."""
+
+    def __init__(self, api: AdminApi, cmdlet: Cmdlet, columns: Sequence[str]) -> None:
+        self._api, self._cmdlet, self._columns = api, cmdlet, columns
+        self._link = ""
+        self._count = 0
+        self._ended = False
+        self._seen: set[str] = set()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Sequence[Row]:
+        if self._ended:
+            raise StopIteration
+        asked = f"{self._cmdlet} by the admin API"
+        found = self._api.page(self._cmdlet, self._link, self._columns)
+        self._count += len(found.rows)
+        cut = cut_short([record.text for record in found.warnings], self._count)
+        if cut:
+            raise CloudError(cut, service=SERVICE, asked=asked, code="CutShort")
+        if found.link in self._seen:
+            raise broken("its next page is one that was read", asked, transient=False)
+        self._link, self._ended = found.link, not found.link
+        self._seen.add(found.link)
+        return found.rows
+
+    def close(self) -> None:
+        self._ended = True
 
 
 def _origin(url: str) -> tuple[str, str, int]:

@@ -4,6 +4,7 @@ through which they are run. Nothing is sent here, and no cmdlet or parameter out
 Source of names, types and pipeline input: the vendor's cmdlet help (MicrosoftDocs/office-docs-powershell, August 2026).
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -38,13 +39,20 @@ class Spec:
 
     ``over``: the parameter that takes pipeline input. ``join``: see above. ``shared``: rows are joined by address and
     show all of their addresses, so one row may answer several items, and a row that matches no item answers none.
-    ``role``: the management role that holds the cmdlet (FACTS: a cmdlet the caller may not run does not exist)."""
+    ``role``: the management role that holds the cmdlet (FACTS: a cmdlet the caller may not run does not exist).
+    ``audit``: parameters that an audit alone gives; ``audits``: so is the whole cmdlet, and nothing else demands it."""
 
     parameters: Mapping[str, Kind]
     over: str | None = None
     join: tuple[tuple[str, ...], ...] = ()
     shared: bool = False
     role: str = ""
+    audit: Mapping[str, Kind] = field(default_factory=dict)
+    audits: bool = False
+
+    def kind(self, parameter: str) -> Kind | None:
+        """What a parameter takes; None where there is none of that name."""
+        return self.parameters.get(parameter) or self.audit.get(parameter)
 
 
 CMDLETS: Mapping[str, Spec] = {
@@ -75,7 +83,8 @@ CMDLETS: Mapping[str, Spec] = {
         over="Identity", join=_BY_ADDRESS, shared=True, role=_VIEW_RECIPIENTS,
     ),
     "Get-MailboxPermission": Spec(
-        {"Identity": "string", "ResultSize": "string", "User": "string"}, over="Identity", join=_BY_IDENTITY, role=_VIEW_RECIPIENTS
+        {"Identity": "string", "ResultSize": "string", "User": "string"}, over="Identity", join=_BY_IDENTITY, role=_VIEW_RECIPIENTS,
+        audit={"IncludeUnresolvedPermissions": "switch", "SoftDeletedMailbox": "switch", "GroupMailbox": "switch"},
     ),
     "Add-MailboxPermission": Spec(
         {"Identity": "string", "User": "string", "AccessRights": "list", "AutoMapping": "bool"},
@@ -113,16 +122,32 @@ CMDLETS: Mapping[str, Spec] = {
     "New-ManagementScope": Spec({"Name": "string", "RecipientRestrictionFilter": "string"}, role=_ROLES),
     "Set-ManagementScope": Spec({"Identity": "string", "RecipientRestrictionFilter": "string"}, role=_ROLES),
     "Remove-ManagementScope": Spec({"Identity": "string", "Confirm": "switch"}, role=_ROLES),
-    "Get-ManagementRoleAssignment": Spec({"Identity": "string", "RoleAssignee": "string"}, role=_VIEW_ROLES),
+    "Get-ManagementRoleAssignment": Spec(
+        {"Identity": "string", "RoleAssignee": "string"}, role=_VIEW_ROLES, audit={"RoleAssigneeType": "string"}
+    ),
     "New-ManagementRoleAssignment": Spec(
         {"Name": "string", "Role": "string", "App": "string", "CustomResourceScope": "string",
          "RecipientAdministrativeUnitScope": "string"}, role=_ROLES,
     ),
     "Remove-ManagementRoleAssignment": Spec({"Identity": "string", "Confirm": "switch"}, role=_ROLES),
     "Test-ServicePrincipalAuthorization": Spec({"Identity": "string", "Resource": "string"}, role=_ROLES),
+    # An audit's own
+    "Get-User": Spec({"Identity": "string", "ResultSize": "string"}, role=_VIEW_RECIPIENTS, audits=True),
+    "Get-MailboxFolderPermission": Spec(
+        {"Identity": "string", "ResultSize": "string", "GroupMailbox": "switch"}, role=_VIEW_RECIPIENTS, audits=True
+    ),
+    "Get-AuthenticationPolicy": Spec({}, role="View-Only Configuration", audits=True),
+    "Get-ApplicationAccessPolicy": Spec({}, role="View-Only Configuration", audits=True),
+    "Search-UnifiedAuditLog": Spec(
+        {"StartDate": "string", "EndDate": "string", "Operations": "list", "SessionId": "string",
+         "SessionCommand": "string", "ResultSize": "string"}, role="View-Only Audit Logs or Audit Logs", audits=True,
+    ),
 }  # fmt: skip
 
-OURS = tuple(name for name, spec in CMDLETS.items() if spec.role)  # what a session must offer
+OURS = tuple(name for name, spec in CMDLETS.items() if spec.role and not spec.audits)  # what a session must offer
+READS = tuple(
+    name for name, spec in CMDLETS.items() if spec.role and name.startswith(("Get-", "Search-"))
+)  # an audit's
 
 _PYTHON: Mapping[Kind, tuple[type, ...]] = {
     "string": (str,), "secret": (str,), "secure": (str,), "bool": (bool,), "bool-or-null": (bool, type(None)), "switch": (bool,),
@@ -147,7 +172,7 @@ class Cmdlet:
         if self.over is not None and self.over != spec.over:
             raise LookupError(f"{self.name} takes no pipeline input by {self.over}")
         for name, value in self.parameters.items():
-            kind = spec.parameters.get(name)
+            kind = spec.kind(name)
             if kind is None:
                 raise LookupError(f"{self.name} has no parameter {name} that exosp uses")
             if not isinstance(value, _PYTHON[kind]):
@@ -171,7 +196,7 @@ class Cmdlet:
         return f"Cmdlet({self})"
 
     def _shown(self, name: str, value: object) -> str:
-        match self.spec.parameters[name]:
+        match self.spec.kind(name):
             case "secret" | "secure":
                 return f"-{name} …"
             case "switch":
@@ -221,3 +246,37 @@ class Remoting(Protocol):
         - ``Unknown``: something came back that is surely nobody's (``joining`` has the rules). Read before repeating.
         """
         ...
+
+
+class Pages(Protocol):
+    """The rows of one cmdlet, a page at a time. After a CloudError the next page may be asked for again: it goes on where it
+    was, as far as the remoting can, else it begins anew and rows that were seen come once more."""
+
+    def __iter__(self) -> "Pages": ...
+
+    def __next__(self) -> Sequence[Row]: ...
+
+    def close(self) -> None: ...
+
+
+class Paging(Remoting, Protocol):
+    """A remoting that hands out the rows of a list while the rest is under way."""
+
+    def pages(self, cmdlet: Cmdlet, columns: Sequence[str] = ()) -> Pages:
+        """Run a cmdlet without input. ``columns``: the properties that are needed, where the service can cut rows to
+        them; more may come. A page raises CloudError, also where the list was cut short and where it ended in an error:
+        who saw the end saw all. It waits for nothing but answers."""
+        ...
+
+
+_CUT_SHORT = re.compile(r"more results available|only the first [\d,.]+", re.IGNORECASE)
+_ROUND = 1000  # ResultSize's default
+
+
+def cut_short(warnings: Sequence[str], rows: int) -> str:
+    """The warning that there are more rows than came; "" where none says so. A host may speak another language: any warning
+    after so round a number of rows counts."""
+    for text in warnings:
+        if _CUT_SHORT.search(text) or (rows == _ROUND and text):
+            return text
+    return ""

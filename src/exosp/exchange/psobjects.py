@@ -3,11 +3,14 @@
 import enum
 from typing import Any
 
+from .clixml import ReadRow
 from .errors import Record
 
 
 def row_of(value: Any) -> dict[str, object] | None:
     """An output object's properties; None for what is no object (a cmdlet of ours answers in objects alone)."""
+    if isinstance(value, ReadRow):
+        return value
     adapted, extended = getattr(value, "adapted_properties", None), getattr(value, "extended_properties", None)
     if isinstance(adapted, dict) and isinstance(extended, dict):
         return {name: plain(held) for name, held in {**adapted, **extended}.items()}

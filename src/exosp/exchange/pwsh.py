@@ -20,12 +20,12 @@ import time
 import uuid
 import xml.etree.ElementTree as ET
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import CloudError, Missing, Unreachable, UsageError
 from .channel import silent
-from .cmdlets import Cmdlet
+from .cmdlets import OURS, Cmdlet
 from .errors import SERVICE, Record
 from .psobjects import core_record_of, core_row_of, core_warning_of
 from .sessions import Came, Connect, Sessions, Timeouts
@@ -36,6 +36,7 @@ logging.getLogger("psrpcore").setLevel(logging.CRITICAL + 1)
 ARGUMENTS = ("-s", "-NoLogo", "-NoProfile")
 _INSTALL = "in pwsh: Install-Module ExchangeOnlineManagement -Scope CurrentUser"
 _FRAGMENT = 32768
+_PAGE = 100  # rows handed out at once
 _ZERO = uuid.UUID(int=0)
 _LONGEST = 4 * 1024 * 1024  # characters of a packet: a fragment is 32 KB
 _FAREWELL = 5.0  # seconds for the process to close its session, and then to end
@@ -55,6 +56,7 @@ class Pwsh(Sessions):
         timeouts: Timeouts | None = None,
         environment: Mapping[str, str] | None = None,
         now: Callable[[], float] = time.time,
+        commands: Sequence[str] = OURS,
     ) -> None:
         limits = timeouts or Timeouts()
         held = dict(os.environ if environment is None else environment)
@@ -65,6 +67,7 @@ class Pwsh(Sessions):
             environment=exchange_environment,
             now=now,
             lacks=_INSTALL,
+            commands=commands,
         )
 
 
@@ -97,6 +100,17 @@ class _Channel:
 
     def pipeline(self, cmdlet: Cmdlet, sends: Sequence[str]) -> Came:
         came = Came()
+        held = [row for rows in self._run(cmdlet, sends, (), came) for row in rows]
+        came.rows = held + came.rows  # what a broken one had not handed out
+        return came
+
+    def pages(self, cmdlet: Cmdlet, columns: Sequence[str], came: Came) -> Iterator[list[dict[str, object]]]:
+        return self._run(cmdlet, (), columns, came)
+
+    def _run(
+        self, cmdlet: Cmdlet, sends: Sequence[str], columns: Sequence[str], came: Came
+    ) -> Iterator[list[dict[str, object]]]:
+        """The rows by about a hundred; the rest of it in ``came``, rows only of one that broke."""
         asked = f"{cmdlet} in {self._program}"
         taken = False
         self._whole = False
@@ -111,6 +125,9 @@ class _Channel:
             shell.add_command(cmdlet.name)
             for name, value in cmdlet.parameters.items():
                 shell.add_parameter(name, list(value) if isinstance(value, tuple) else value)
+            if columns:
+                shell.add_command("Select-Object")
+                shell.add_parameter("Property", list(columns))
             until = time.monotonic() + self._timeouts.silence
             self._tell("Command", shell.pipeline_id, until)
             shell.start()
@@ -121,14 +138,18 @@ class _Channel:
             if sends:
                 shell.send_eof()
             self._send(until)
-            self._until(lambda event: self._take(event, shell.pipeline_id, came), self._timeouts.silence)
+            ended = False
+            while not ended:
+                ended = self._step(lambda event: self._take(event, shell.pipeline_id, came), self._timeouts.silence)
+                if ended or len(came.rows) >= _PAGE:
+                    rows, came.rows = came.rows, []
+                    yield rows
             self._whole = True
             self._tell("Close", shell.pipeline_id, time.monotonic() + self._timeouts.operation)
         except Exception as fault:  # psrpcore meets what it cannot read with whatever it stumbles on
             if not self._whole:
                 came.broken = self._failure(fault, asked, sent=taken)
             self._whole = False  # not freed, the pipeline would hold the only runspace
-        return came
 
     def _take(self, event: Any, pipeline: uuid.UUID, came: Came) -> bool:
         """Keep what an event brings; True with the one that ends the pipeline."""
@@ -187,11 +208,16 @@ class _Channel:
 
     def _until(self, done: Callable[[Any], bool], silence: float) -> None:
         """Read until an event says that it is done. Raises TimeoutError after so many seconds without a word."""
-        while True:
-            while (event := self._pool.next_event()) is not None:
-                if done(event):
-                    return
-            self._read(time.monotonic() + silence)
+        while not self._step(done, silence):
+            pass
+
+    def _step(self, done: Callable[[Any], bool], silence: float) -> bool:
+        """Look at what has come; where no event of it says that it is done, read another packet."""
+        while (event := self._pool.next_event()) is not None:
+            if done(event):
+                return True
+        self._read(time.monotonic() + silence)
+        return False
 
     def _read(self, until: float) -> tuple[str, uuid.UUID]:
         """The next packet, its data given to psrpcore."""

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from ..clouds import Cloud
 from ..errors import UsageError
-from .cmdlets import Remoting
+from .cmdlets import OURS, Paging
 from .sessions import Connect
 from .spreading import Pieces
 from .target import target
@@ -19,7 +19,7 @@ VARIABLE = "EXOSP_REMOTING"
 MODULE = "ExchangeOnlineManagement"
 
 
-class Opened(Remoting, Protocol):
+class Opened(Paging, Protocol):
     """A remoting as it is used: cmdlets, then an end."""
 
     def close(self) -> None: ...
@@ -28,13 +28,15 @@ class Opened(Remoting, Protocol):
 @dataclass(frozen=True)
 class Setting:
     """What a remoting is made from. ``connect`` is called where a session must be connected, ``sign_in`` where a token is
-    all that is needed; ``organization`` is the tenant as the playbook names it."""
+    all that is needed; ``organization`` is the tenant as the playbook names it. ``commands``: the cmdlets that
+    a session loads (``cmdlets.READS`` for an audit)."""
 
     cloud: Cloud
     environment: Mapping[str, str]
     connect: Connect
     sign_in: Connect
     organization: str
+    commands: tuple[str, ...] = OURS
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ def _winrm(address: str, setting: Setting) -> Opened:
         setting.connect,
         organization=setting.organization,
         exchange_environment=setting.cloud.exchange_environment,
+        commands=setting.commands,
     )
 
 
@@ -74,6 +77,7 @@ def _pwsh(address: str, setting: Setting) -> Opened:
         setting.connect,
         exchange_environment=setting.cloud.exchange_environment,
         environment=setting.environment,
+        commands=setting.commands,
     )
 
 

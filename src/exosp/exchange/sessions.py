@@ -14,7 +14,7 @@ from typing import Protocol, Self
 
 from ..errors import CloudError, Missing, Unreachable
 from ..tenant import Failed
-from .cmdlets import OURS, Answer, Cmdlet, Item
+from .cmdlets import OURS, Answer, Cmdlet, Item, Pages, Row, cut_short
 from .errors import EXPIRED, SERVICE, SIGN_IN_AGAIN, Record, meaning
 from .joining import settle
 
@@ -91,6 +91,11 @@ class Channel(Protocol):
         """Run one cmdlet with ``sends`` as its input, to its end or to a broken channel."""
         ...
 
+    def pages(self, cmdlet: Cmdlet, columns: Sequence[str], came: Came) -> Iterator[list[dict[str, object]]]:
+        """The rows of one cmdlet without input as they come, cut to ``columns`` where some are named. At its end
+        ``came`` holds all but the rows. Who leaves before that leaves a channel that is not usable."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -101,6 +106,32 @@ class _Way:
     connect: str = ""
     disconnect: str = ""
     token: str = ""
+
+
+class Restarting:
+    """The pages of a list that cannot be gone on with once it broke: the next one that is asked for begins it anew."""
+
+    def __init__(self, begins: Callable[[], Iterator[Sequence[Row]]]) -> None:
+        self._begins = begins
+        self._under_way: Iterator[Sequence[Row]] | None = None
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Sequence[Row]:
+        if self._under_way is None:
+            self._under_way = self._begins()
+        try:
+            return next(self._under_way)
+        except CloudError:
+            self._under_way = None
+            raise
+
+    def close(self) -> None:
+        """Leave the list where it is."""
+        leave = getattr(self._under_way, "close", None)
+        if leave is not None:
+            leave()
 
 
 _PLAIN = _Way("Connect-ExchangeOnline", "Disconnect-ExchangeOnline", "AccessToken")
@@ -130,7 +161,7 @@ class Sessions:
     """``Remoting.run`` over sessions that ``opens`` makes, one a thread. ``where``: the host, as its errors name it.
 
     ``connect`` mints a token and names the organization; it is called only once a session is open. ``certificate`` stands
-    in for it. ``asks``: the endpoint is of somebody's making, and what it offers is looked at first. ``environment`` is the
+    in for it. ``commands``: the cmdlets that a session loads. ``asks``: the endpoint is of somebody's making, and what it offers is looked at first. ``environment`` is the
     vendor's name of the cloud. ``lacks``: what to do where the module is not there."""
 
     def __init__(
@@ -144,6 +175,7 @@ class Sessions:
         lacks: str = "",
         asks: bool = False,
         certificate: HostCertificate | None = None,
+        commands: Sequence[str] = OURS,
     ) -> None:
         self._opens = opens
         self._connect = connect
@@ -153,8 +185,10 @@ class Sessions:
         self._lacks = lacks
         self._asks = asks
         self._certificate = certificate
+        self._commands = tuple(commands)
         self._mine = threading.local()
         self._all: list[_Session] = []
+        self._listing: list[_Session] = []  # idle ones that no thread owns: a list may outlast its thread's other runs
         self._lock = threading.Lock()
 
     def run(self, cmdlet: Cmdlet, items: Sequence[Item] = ()) -> Iterator[Answer]:
@@ -179,11 +213,58 @@ class Sessions:
             answers = [_later(cmdlet, len(items)) if _refused_sign_in(answer) else answer for answer in answers]
         return answers
 
+    def pages(self, cmdlet: Cmdlet, columns: Sequence[str] = ()) -> Pages:
+        """See ``Paging.pages``. A list has a session of its own while it lasts."""
+        return Restarting(lambda: self._pages(cmdlet, () if self._asks else columns))
+
+    def _pages(self, cmdlet: Cmdlet, columns: Sequence[str]) -> Iterator[list[dict[str, object]]]:
+        try:
+            session = self._for_a_list()
+        except CloudError as fault:
+            raise _nothing_sent(fault) from None
+        came, count = Came(), 0
+        try:
+            for rows in session.channel.pages(cmdlet, columns, came):
+                if rows:
+                    count += len(rows)
+                    yield rows
+            self._look_at_the_end(session, cmdlet, came, count)
+        finally:
+            if session.channel.usable:
+                with self._lock:
+                    self._listing.append(session)
+            else:
+                self._drop(session)
+
+    def _look_at_the_end(self, session: _Session, cmdlet: Cmdlet, came: Came, rows: int) -> None:
+        """Raise what kept a list from being whole."""
+        [answer] = settle(cmdlet, [], (), came.records, came.warnings, came.broken)
+        if isinstance(answer, Failed):
+            if not _refused_sign_in(answer) or not session.has_worked:
+                raise answer.error
+            self._drop(session)
+            raise _later(cmdlet, 1).error
+        session.has_worked = True
+        cut = cut_short([record.text for record in came.warnings], rows)
+        if cut:
+            raise CloudError(cut, service=SERVICE, asked=str(cmdlet), code="CutShort")
+
+    def _for_a_list(self) -> _Session:
+        """An idle session, or a new one. Raises CloudError where nothing was sent."""
+        while True:
+            with self._lock:
+                session = self._listing.pop() if self._listing else None
+            if session is None:
+                return self._opened()
+            if self._now() < session.renew_at:
+                return session
+            self._drop(session)
+
     def close(self) -> None:
         """Disconnect and close every session. Call it when no thread runs cmdlets any more. It raises nothing: an error
         that brought the caller here must not be masked."""
         with self._lock:
-            sessions, self._all = self._all, []
+            sessions, self._all, self._listing = self._all, [], []
         for session in sessions:
             session.close()
         self._mine = threading.local()
@@ -201,20 +282,26 @@ class Sessions:
             self._forget(session)
             session = None
         if session is None:
-            session = _Session(self._opens())
-            try:
-                self._offer_cmdlets(session)
-            except BaseException:  # also an interrupt: a session that nobody holds would stay open on the host
-                session.close()
-                raise
-            self._mine.session = session
-            with self._lock:
-                self._all.append(session)
+            session = self._mine.session = self._opened()
+        return session
+
+    def _opened(self) -> _Session:
+        session = _Session(self._opens())
+        try:
+            self._offer_cmdlets(session)
+        except BaseException:  # also an interrupt: a session that nobody holds would stay open on the host
+            session.close()
+            raise
+        with self._lock:
+            self._all.append(session)
         return session
 
     def _forget(self, session: _Session) -> None:
-        session.close()
         self._mine.session = None
+        self._drop(session)
+
+    def _drop(self, session: _Session) -> None:
+        session.close()
         with self._lock, contextlib.suppress(ValueError):
             self._all.remove(session)
 
@@ -238,7 +325,7 @@ class Sessions:
             parameters |= tenancy.parameters()
         if way is _PLAIN:
             parameters |= {
-                "CommandName": OURS,
+                "CommandName": self._commands,
                 "ShowBanner": False,
                 "SkipLoadingFormatData": True,  # the vendor's advice for sessions without a console
             }
