@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from .audit_log import Actor, Target, directory_record
 from .clock import Clock
 from .clouds import GLOBAL, Shape
 from .faults import Faults
@@ -26,10 +27,10 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def verified_domains(initial: str, addresses: Iterable[Iterable[str]]) -> list[str]:
+def verified_domains(initial: str, mail: Iterable[str]) -> list[str]:
     """The tenant's domains, lower case, the initial one first. A mailbox has addresses of verified domains only, so its
     mailboxes tell them (learn.microsoft.com/exchange/mail-flow-best-practices/manage-accepted-domains)."""
-    others = {address.rpartition("@")[2].lower() for mailbox in addresses for address in mailbox}
+    others = {name.lower() for name in mail}
     return [initial.lower(), *sorted(others - {initial.lower(), ""})]
 
 
@@ -81,6 +82,27 @@ class Directory:
         self.people = People()
         self.directory_roles: dict[str, set[str]] = {}
         self.eligible_roles: dict[str, set[str]] = {}  # to be activated in PIM
+        self.security_defaults = False
+        self.licence = "p1"  # Entra ID's; free: no sign-in activity, seven days of audits
+        self.audits: list[dict[str, Any]] = []  # directoryAudits, oldest first
+        # appId -> sandbox times of the last sign-ins, for itself and for a person; None: never
+        self.last_used: dict[str, tuple[float | None, float | None]] = {}
+
+    def note(self, activity: str, operation: str, actor: Actor, *targets: Target, at: float | None = None) -> None:
+        """One more record of the directory's audit log."""
+        self.audits.append(
+            directory_record(activity, operation, actor, targets, self.clock.now() if at is None else at)
+        )
+
+    def actor(self, object_id: str) -> Actor:
+        """Whoever has that object id, as the logs name it."""
+        person = self.people.users.get(object_id)
+        if person is not None:
+            return Actor(person.id, person.name, upn=person.upn)
+        entity = self.service_principals.get(object_id)
+        if entity is None:
+            return Actor(object_id, "")
+        return Actor(object_id, str(entity.properties.get("displayName")), app_id=str(entity.properties["appId"]))
 
     def application(self, app_id: str) -> Entity | None:
         """The application by appId, replicated or not."""

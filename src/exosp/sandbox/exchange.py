@@ -4,64 +4,15 @@ State and look-ups only; the cmdlets write it, the mail doors read it. Rows are 
 
 import random
 import uuid
-from dataclasses import dataclass, field
 from typing import Any
 
 from .clock import Clock
 from .faults import Faults
+from .mailbox import Crowd as Crowd
+from .mailbox import Mailbox as Mailbox
+from .mailbox import Row as Row
+from .mailbox import distinguished, row_of_client_access, row_of_mailbox, row_of_self
 from .rbac import GROUP_KINDS, Group, Hold, Unit
-
-RECIPIENT_TYPES = {"MailUser": "MailUser", "GroupMailbox": "MailUniversalDistributionGroup"}  # others: UserMailbox
-
-
-@dataclass
-class Row:
-    """One Exchange object as a cmdlet returns it; ``effective_at`` is the sandbox time from which logins honour it."""
-
-    properties: dict[str, Any]
-    created: float
-    effective_at: float = 0.0
-
-    def __getitem__(self, name: str) -> Any:
-        return self.properties[name]
-
-
-@dataclass
-class Mailbox:
-    """A recipient with its settings and grants. ``properties`` is Get-Mailbox's row, ``cas`` Get-CASMailbox's.
-
-    ``permissions`` are Get-MailboxPermission rows with an extra key ``_trustee``: the ObjectId of the service principal
-    or the UPN of the person that the row stands for, whatever ``User`` shows; the SID alone once that trustee is gone.
-    ``recipient_permissions`` likewise.
-    A service principal's row has the extra keys ``_sid`` and ``_entra`` (Entra held it when the row was made).
-    ``kind``: UserMailbox, SharedMailbox, GroupMailbox, MailUser; ``soft_deleted`` ones answer only to -SoftDeletedMailbox.
-    ``former``: switches that logins are still judged by, each until a sandbox time.
-    ``messages``: newest last, each {"uid": int, "raw": bytes}.
-    """
-
-    properties: dict[str, Any]
-    cas: dict[str, Any]
-    kind: str = "UserMailbox"
-    soft_deleted: bool = False
-    permissions: list[Row] = field(default_factory=list)
-    recipient_permissions: list[Row] = field(default_factory=list)
-    messages: list[dict[str, Any]] = field(default_factory=list)
-    former: dict[str, tuple[Any, float]] = field(default_factory=dict)
-    last_uid: int = 0  # the highest uid ever given or expunged; none is used again (RFC 3501 §2.3.1.1)
-
-    def names(self) -> set[str]:
-        """Everything that -Identity takes for it, lower case."""
-        p = self.properties
-        forms = {p["Name"], p["Alias"], p["DisplayName"], p["Identity"], p["Guid"], p["ExternalDirectoryObjectId"],
-                 p["DistinguishedName"], p["UserPrincipalName"], p["PrimarySmtpAddress"], p["ExchangeGuid"],
-                 *(a.partition(":")[2] for a in p["EmailAddresses"] if a.lower().startswith("smtp:"))}  # fmt: skip
-        return {form.lower() for form in forms if form}
-
-    def addresses(self) -> set[str]:
-        """What a mail client may log in as or send from: primary address, aliases and UPN, lower case."""
-        p = self.properties
-        return {p["PrimarySmtpAddress"].lower(), p["UserPrincipalName"].lower(),
-                *(a.partition(":")[2].lower() for a in p["EmailAddresses"] if a.lower().startswith("smtp:"))}  # fmt: skip
 
 
 class Exchange:
@@ -79,7 +30,13 @@ class Exchange:
         }
         self.organization_config: dict[str, Any] = {
             "Identity": domain, "Name": domain, "IsDehydrated": False, "EnforceExoAppRbacPermissions": False,
+            "DefaultAuthenticationPolicy": None,
         }  # fmt: skip
+        self.authentication_policies: list[Row] = []
+        self.access_policies: list[Row] = []  # Get-ApplicationAccessPolicy's rows
+        self.admin_log: list[
+            dict[str, Any]
+        ] = []  # what the unified audit log's AuditData says of cmdlets, oldest first
         self.customized = False  # Enable-OrganizationCustomization has run
         self.groups: list[Group] = []
         self.units: list[Unit] = []
@@ -94,6 +51,7 @@ class Exchange:
         self._gone: dict[str, int] = {}  # how many entries of an ObjectId were removed
         self._index: dict[str, list[Mailbox]] = {}
         self._indexed = 0
+        self.crowd = Crowd(random.Random(f"crowd-{seed}"), domain, clock.now())  # noqa: S311 - the same
         server = f"{self.random.choice('ABCDE')}M{self.random.randint(0, 9)}PR{self.random.randint(10, 99)}MB{self.random.randint(1000, 9999)}"
         self.server_name = server  # as in the texts' "[AM0PR10MB1234.EURPRD10.PROD.OUTLOOK.COM …]"
 
@@ -127,11 +85,29 @@ class Exchange:
         """Every recipient of that name, lower case. Names are those it had when it was added: no cmdlet changes them."""
         if self._indexed > len(self.mailboxes):
             self._index, self._indexed = {}, 0
-        for mailbox in self.mailboxes[self._indexed :]:
-            for form in mailbox.names():
-                self._index.setdefault(form, []).append(mailbox)
-        self._indexed = len(self.mailboxes)
-        return self._index.get(name, [])
+        if self._indexed < len(self.mailboxes):
+            for mailbox in self.mailboxes[self._indexed :]:
+                for form in mailbox.names() if mailbox.crowd is None else ():
+                    self._index.setdefault(form, []).append(mailbox)
+            self._indexed = len(self.mailboxes)
+        found, one = self._index.get(name, []), self.crowd.find(name) if self.crowd.boxes else None
+        return found if one is None else [*found, one]
+
+    def domains(self) -> list[str]:
+        """The domains of every recipient's addresses, lower case, in the order of the recipients."""
+        found: dict[str, None] = {}
+        for mailbox in self.mailboxes:
+            if mailbox.crowd is None:
+                found |= {address.rpartition("@")[2]: None for address in sorted(mailbox.addresses())}
+        if self.crowd.boxes:
+            found[self.crowd.mail_domain] = None
+        return [name for name in found if name]
+
+    def add_crowd(self, count: int) -> list[Mailbox]:
+        """So many more mailboxes, numbered."""
+        made = self.crowd.add(count)
+        self.mailboxes += made
+        return made
 
     def service_principal(self, app_id: str) -> Row | None:
         return next((row for row in self.service_principals if row["AppId"].lower() == app_id.lower()), None)
@@ -150,10 +126,10 @@ class Exchange:
         """Enter a service principal; its pair of ids is not checked here. ``entra``: Entra holds that object id, so
         that the entry goes when Entra's object goes (application-rbac article)."""
         # Name and Identity are ids of Exchange's own; no source shows that they repeat the ObjectId.
-        name = str(uuid.UUID(int=self.random.getrandbits(128), version=4))
+        name = self.new_guid()
         properties = {
             "DisplayName": display_name, "AppId": app_id, "ObjectId": object_id, "Identity": name, "Id": name,
-            "Name": name, "Guid": str(uuid.UUID(int=self.random.getrandbits(128), version=4)),
+            "Name": name, "Guid": self.new_guid(),
             "DistinguishedName": self._dn(name), "RecipientType": "User",
             "RecipientTypeDetails": "ServicePrinciple",  # [sic] michev.info 4027
             "IsValid": True, "ObjectState": "Unchanged", "_sid": self.sid(object_id), "_entra": entra,
@@ -174,7 +150,7 @@ class Exchange:
         if any(str(other["ObjectId"]).lower() == name for other in self.service_principals):
             return
         for mailbox in self.mailboxes:
-            for permission in (*mailbox.permissions, *mailbox.recipient_permissions):
+            for permission in (*mailbox.permissions, *mailbox.recipient_permissions) if mailbox.granted else ():
                 if permission["_trustee"].lower() == name:
                     column = "User" if "User" in permission.properties else "Trustee"
                     permission.properties.update({"_trustee": row["_sid"], column: row["_sid"]})
@@ -194,12 +170,13 @@ class Exchange:
         *,
         deny: bool = False,
         inheritance: str = "All",
+        inherited: bool = False,
         effective_at: float = 0.0,
     ) -> Row:
         """One entry of Get-MailboxPermission. ``User`` is shown by the cmdlet, which knows the knob for it."""
         properties = {
             "Identity": mailbox.properties["Identity"], "User": trustee, "AccessRights": rights, "Deny": deny,
-            "InheritanceType": inheritance, "IsInherited": False, "IsValid": True, "ObjectState": "Unchanged",
+            "InheritanceType": inheritance, "IsInherited": inherited, "IsValid": True, "ObjectState": "Unchanged",
             "UserSid": self.sid(trustee), "_trustee": trustee,
         }  # fmt: skip
         row = Row(properties, self.clock.now(), effective_at)
@@ -217,6 +194,65 @@ class Exchange:
         mailbox.recipient_permissions.append(row)
         return row
 
+    def add_access_policy(self, app_id: str, right: str, scope: dict[str, Any], description: str = "") -> Row:
+        """An application access policy on a group or a mailbox, whose row ``scope`` is. Its identity is the tenant's, the
+        application's and the scope's (Get-ApplicationAccessPolicy's output in field reports)."""
+        sid = self.sid(str(scope["ExternalDirectoryObjectId"]))
+        identity = f"{self.domain}\\{app_id}:{sid};{self.new_guid()}"
+        properties = {
+            "ScopeName": scope["Name"], "ScopeIdentity": scope["Identity"], "Identity": identity, "AppId": app_id,
+            "ScopeIdentityRaw": f"{sid};{scope['Guid']}", "Description": description, "AccessRight": right,
+            "ShardType": "All", "IsValid": True, "ObjectState": "Unchanged",
+        }  # fmt: skip
+        self.access_policies.append(Row(properties, self.clock.now()))
+        return self.access_policies[-1]
+
+    def add_authentication_policy(self, name: str, *, smtp: bool, default: bool = False) -> Row:
+        """An authentication policy. ``smtp``: whether it lets SMTP AUTH take passwords; the others' switches are off, as
+        in a new one (New-AuthenticationPolicy's help)."""
+        others = ("ActiveSync", "Autodiscover", "Imap", "Mapi", "OfflineAddressBook", "OutlookService", "Pop", "Powershell",
+                  "ReportingWebServices", "Rpc", "WebServices")  # fmt: skip
+        properties = {
+            "Name": name, "Identity": name, "Id": name, "Guid": self.new_guid(),
+            "DistinguishedName": f"CN={name},CN=Auth Policies,CN=Configuration,CN={self.domain}",
+            "AllowBasicAuthSmtp": smtp, **{f"AllowBasicAuth{one}": False for one in others},
+            "IsValid": True, "ObjectState": "Unchanged",
+        }  # fmt: skip
+        if default:
+            self.organization_config["DefaultAuthenticationPolicy"] = name
+        self.authentication_policies.append(Row(properties, self.clock.now()))
+        return self.authentication_policies[-1]
+
+    def assignment(self, name: str, role: str, assignee: dict[str, Any]) -> dict[str, Any]:
+        """A row of Get-ManagementRoleAssignment over the whole organization."""
+        return {
+            "Name": name, "Identity": name, "Id": name, "Role": role, "AssignmentMethod": "Direct", "AssignmentChain": "",
+            "RoleAssignmentDelegationType": "Regular", "Enabled": True, "RecipientReadScope": "Organization",
+            "RecipientWriteScope": "Organization", "CustomRecipientWriteScope": "", "CustomResourceScope": "",
+            "RecipientAdministrativeUnitScope": "", "ConfigReadScope": "None", "ConfigWriteScope": "None", "App": "",
+            "DistinguishedName": f"CN={name},CN=Role Assignments,CN=RBAC,CN=Configuration,CN={self.domain}",
+            "IsValid": True, "ObjectState": "Unchanged",
+        } | assignee  # fmt: skip
+
+    def assignee(self, app: Row) -> dict[str, Any]:
+        """The columns that name an application as the one who holds a role."""
+        shown = app["DisplayName"] or app["Identity"]
+        return {
+            "App": app["ObjectId"], "RoleAssignee": app["Identity"], "RoleAssigneeName": shown,
+            "RoleAssigneeType": "ServicePrincipal", "EffectiveUserName": shown, "Guid": self.new_guid(),
+        }  # fmt: skip
+
+    def add_scope(self, name: str, recipient_filter: str) -> Row:
+        """A management scope; the filter is kept as given."""
+        properties = {
+            "Name": name, "Identity": name, "Id": name, "RecipientRoot": None, "RecipientFilter": recipient_filter, "ServerFilter": "",
+            "DatabaseFilter": "", "ScopeRestrictionType": "RecipientScope", "Exclusive": False,
+            "DistinguishedName": f"CN={name},CN=Scopes,CN=RBAC,CN=Configuration,CN={self.domain}",
+            "Guid": self.new_guid(), "IsValid": True, "ObjectState": "Unchanged",
+        }  # fmt: skip
+        self.management_scopes.append(Row(properties, self.clock.now()))
+        return self.management_scopes[-1]
+
     def scope(self, identity: str) -> Row | None:
         """A management scope by its name."""
         wanted = identity.lower()
@@ -228,7 +264,7 @@ class Exchange:
 
     def add_group(self, address: str, name: str, members: list[str], kind: str = "DistributionGroup") -> Group:
         """Create a group of mailboxes and other groups, by their addresses."""
-        guid, object_id = (str(uuid.UUID(int=self.random.getrandbits(128), version=4)) for _ in range(2))
+        guid, object_id = (self.new_guid() for _ in range(2))
         properties: dict[str, Any] = {
             "Name": name, "Alias": address.partition("@")[0], "DisplayName": name, "Identity": name, "Id": name, "Guid": guid,
             "ExchangeGuid": "00000000-0000-0000-0000-000000000000", "ExternalDirectoryObjectId": object_id, "DistinguishedName": self._dn(name.replace(",", "\\,")),
@@ -242,7 +278,7 @@ class Exchange:
         return self.groups[-1]
 
     def _dn(self, name: str) -> str:
-        return f"CN={name},OU={self.domain},OU=Microsoft Exchange Hosted Organizations,DC=EURPR10A001,DC=PROD,DC=OUTLOOK,DC=COM"
+        return distinguished(name, self.domain)
 
     def add_mailbox(
         self,
@@ -258,32 +294,15 @@ class Exchange:
     ) -> Mailbox:
         """Create a recipient. ``cas`` overrides Get-CASMailbox properties (ImapEnabled, PopEnabled, …); ``attributes`` are
         what scopes may filter by (Department, CustomAttribute1, …)."""
-        local = address.partition("@")[0]
-        # Since 2020s Exchange Online names new mailboxes by their directory object id (Name, hence Identity).
-        object_id = str(uuid.UUID(int=self.random.getrandbits(128), version=4))
-        guid = str(uuid.UUID(int=self.random.getrandbits(128), version=4))
-        properties = {
-            "Name": object_id, "Alias": local, "DisplayName": display_name or local.title(), "Identity": object_id,
-            "Guid": guid, "ExchangeGuid": str(uuid.UUID(int=self.random.getrandbits(128), version=4)),
-            "ExternalDirectoryObjectId": object_id, "DistinguishedName": self._dn(object_id), "UserPrincipalName": upn or address,
-            "PrimarySmtpAddress": address, "WindowsEmailAddress": address,
-            "EmailAddresses": [f"SMTP:{address}", *(f"smtp:{alias}" for alias in aliases)],
-            "RecipientType": RECIPIENT_TYPES.get(kind, "UserMailbox"), "RecipientTypeDetails": kind,
-            "IsMailboxEnabled": kind != "MailUser", "OrganizationalUnit": f"eurpr10a001.prod.outlook.com/{self.domain}",
-            "GrantSendOnBehalfTo": [], "HiddenFromAddressListsEnabled": False, "ObjectState": "Unchanged", "IsValid": True,
-        }  # fmt: skip
-        settings = {
-            "Identity": object_id, "Name": object_id, "DisplayName": properties["DisplayName"], "Guid": guid,
-            "PrimarySmtpAddress": address, "ExternalDirectoryObjectId": object_id, "ImapEnabled": True, "PopEnabled": True,
-            "SmtpClientAuthenticationDisabled": None, "OWAEnabled": True, "MAPIEnabled": True, "EwsEnabled": True,
-            "ActiveSyncEnabled": True,
-        } | cas  # fmt: skip
+        # Drawn in this order; the first is the directory's, the last the store's.
+        ids = (self.new_guid(), self.new_guid(), self.new_guid())
+        shown = display_name or address.partition("@")[0].title()
+        properties = row_of_mailbox(ids, address, shown, kind, self.domain, upn=upn, aliases=aliases)
+        settings = row_of_client_access(ids, address, shown) | cas
         mailbox = Mailbox(properties | (attributes or {}), settings, kind, soft_deleted)
-        own = {
-            "Identity": object_id, "User": "NT AUTHORITY\\SELF", "AccessRights": ["FullAccess", "ReadPermission"], "Deny": False,
-            "InheritanceType": "All", "IsInherited": False, "IsValid": True, "ObjectState": "Unchanged",
-            "UserSid": "S-1-5-10", "_trustee": "",
-        }  # fmt: skip
-        mailbox.permissions.append(Row(own, self.clock.now()))
+        mailbox.permissions.append(row_of_self(ids[0], self.clock.now()))
         self.mailboxes.append(mailbox)
         return mailbox
+
+    def new_guid(self) -> str:
+        return str(uuid.UUID(int=self.random.getrandbits(128), version=4))

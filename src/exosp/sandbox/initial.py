@@ -1,35 +1,69 @@
 """What a tenant holds when it starts: the default one, or a YAML file of this form (every key optional)::
 
     cloud: global                     # whose shape the tenant has: global, gcc-high, dod, china
+    licence: p1                       # Entra ID's; free: no sign-in activity, audits of seven days only
+    security_defaults: false
     smtp_auth_disabled: true          # the tenant's own switch; true as in tenants made since January 2020
+    authentication_policies:          # of Exchange; smtp: does it let SMTP AUTH take passwords
+      - {name: No passwords, smtp: false, default: true}
     admin:                            # the application that AZURE_* names
       graph_roles: [Application.ReadWrite.OwnedBy, AppRoleAssignment.ReadWrite.All, Application.Read.All]
       exchange_roles: [Exchange.ManageAsApp]
-      directory_roles: [Exchange Administrator]
+      directory_roles: [Exchange Administrator]   # or Global Reader, which only reads
+      role_groups: [View-Only Organization Management]   # of Exchange; a management role's name stands for a group of it alone
     mailboxes:
       - support@contoso.com
       - {address: desk@contoso.com, kind: SharedMailbox, upn: d1@contoso.onmicrosoft.com, aliases: [help@contoso.com],
          name: Help Desk, soft_deleted: false, imap: true, pop: true, smtp_auth_disabled: null,
-         attributes: {Department: Support, CustomAttribute1: mail-app}}   # what a scope may filter by
+         attributes: {Department: Support, CustomAttribute1: mail-app},   # what a scope may filter by
+         unresolved: [full_access, {right: send_as, sid: S-1-5-21-1-2-3-1234, deny: false, inherited: false}]}   # trustees that are gone
     groups:                           # of mailboxes and other groups; kind: DistributionGroup, SecurityGroup, Microsoft365Group
       - {address: senders@contoso.com, name: Senders, kind: DistributionGroup, members: [desk@contoso.com]}
     admin_units:                      # Entra's
       - {name: Branch, id: null, members: [desk@contoso.com]}
-    managed_identities: [mail-worker] # of Azure workloads: service principals without an application
+    management_scopes: [{name: Support only, filter: "Department -eq 'Support'"}]
     applications:
-      - {name: CRM, unique_name: null, roles: [IMAP.AccessAsApp], graph_roles: [], exchange: right, full_access: [desk@contoso.com]}
+      - name: CRM
+        app_id: null                  # drawn where it is not named
+        unique_name: null
+        created: 20                   # days ago; ``consented`` likewise, and the same where it is not named
+        audience: AzureADMyOrg        # or AzureADMultipleOrgs, AzureADandPersonalMicrosoftAccount
+        registration: present         # deleted (in the recycle bin), none (registered elsewhere: name its tenant in ``home``)
+        enterprise: enabled           # disabled, deleted, none
+        home: null
+        roles: [IMAP.AccessAsApp]     # consented to, of Exchange Online; ``graph_roles`` of Microsoft Graph
+        graph_roles: []
+        delegated:                    # resource: graph, exchange; for: everyone, or persons' UPNs
+          - {resource: graph, scopes: [Mail.Read], for: everyone}
+        credentials:                  # start and end in days from now; kind: secret, certificate, federated; on: application, enterprise
+          - {kind: secret, name: by hand, start: -15, end: 150, on: application}
+        owners: [alex@contoso.com, {upn: gone@contoso.com, enabled: false}, {application: Provisioning}]
+        exchange: right               # one entry, or a list of several: right, application, stranger, orphaned, none
+        full_access: [desk@contoso.com]
+        grants:                       # right: full_access, send_as, send_on_behalf, folder, read, or several of them
+          - {mailbox: desk@contoso.com, right: [full_access, send_as], deny: false, inherited: false, entry: 0}
+          - {mailbox: desk@contoso.com, right: folder, folder: Inbox, role: Reviewer}
+        policy: {right: RestrictAccess, scope: senders@contoso.com, description: ""}   # or DenyAccess; or a list
+        rbac:                         # of scope (a name; with ``filter`` it is made), group, unit: one, or none for everybody
+          - {role: Application Mail.Read, scope: Support only, name: null}
+        last_used: 3                  # days ago, for itself; null: never
+        last_used_by_person: null
+    managed_identities: [mail-worker] # of Azure workloads: service principals without an application; or mappings as above
     foreign_applications:             # of other tenants, for several: an administrator may consent to them here
       - {app_id: 1111…, name: ISV Mail, roles: [IMAP.AccessAsApp], secret_sha256: 9f86…, redirects: ["http://localhost"]}
     users:                            # people; whoever owns a user mailbox is one without being named here
-      - {upn: alex@contoso.com, name: Alex, password: null, full_access: [desk@contoso.com], send_as: [desk@contoso.com],
-         directory_roles: [Global Administrator]}
+      - {upn: alex@contoso.com, name: Alex, password: null, enabled: true, full_access: [desk@contoso.com],
+         send_as: [desk@contoso.com], directory_roles: [Global Administrator]}
 
 ``secret_sha256``: as the other tenant's GET /state shows it. There is always an administrator, admin@ and the initial domain.
 A person of ``users`` who owns no mailbox has an account all the same. ``password`` null, and that of everybody who is not
 named: the one that the sandbox gives in EXOSP_SANDBOX_USER_PASSWORD; EXOSP_SANDBOX_USER names the first of ``users``, else
 the first who owns a mailbox. Accounts of shared and group mailboxes are blocked, as the service makes them.
 ``kind``: UserMailbox, SharedMailbox, GroupMailbox, MailUser. ``exchange``: right (registered with the enterprise
-application's object id), application (with the application's own, the classic mistake), none.
+application's object id), application (with the application's own, the classic mistake), stranger (with nobody's), orphaned
+(the same, and the directory has neither application nor enterprise application), none. A deleted or absent enterprise
+application leaves its entry behind, as tenants hold from the time when Exchange did not check. A person who consents, or owns
+something, gets an account. A mailbox of ``soft_deleted`` may have a live one's address; a grant then means the live one.
 """
 
 from dataclasses import replace
@@ -37,10 +71,11 @@ from typing import Any
 
 import yaml
 
-from . import catalog, mess, recipient_filter
+from . import catalog, mess, recipient_filter, situations
 from .clouds import SHAPES
-from .directory import Entity, digest, new_id
+from .directory import digest, new_id
 from .exchange import Mailbox
+from .mailbox import welcome
 from .people import User
 from .rbac import GROUP_KINDS, Unit
 from .tenant import Options, Tenant
@@ -50,6 +85,7 @@ ADMIN = {
     "graph_roles": ["Application.ReadWrite.OwnedBy", "AppRoleAssignment.ReadWrite.All", "Application.Read.All"],
     "exchange_roles": ["Exchange.ManageAsApp"],
     "directory_roles": ["Exchange Administrator"],
+    "role_groups": [],
 }
 DEFAULT: dict[str, Any] = {
     "mailboxes": ["support@contoso.com", "sales@contoso.com", "private@contoso.com"],
@@ -65,17 +101,18 @@ _MAILBOX = {
     "pop",
     "smtp_auth_disabled",
     "attributes",
+    "unresolved",
 }
 _GROUP = {"address", "name", "kind", "members"}
 _UNIT = {"name", "id", "members"}
-_APPLICATION = {"name", "unique_name", "roles", "graph_roles", "exchange", "full_access"}
-_USER = {"upn", "name", "password", "full_access", "send_as", "directory_roles"}
+_USER = {"upn", "name", "password", "enabled", "full_access", "send_as", "directory_roles"}
+_UNRESOLVED = {"right", "sid", "deny", "inherited"}
 _FOREIGN = {"app_id", "name", "roles", "secret_sha256", "redirects", "home"}
 _KINDS = ("UserMailbox", "SharedMailbox", "GroupMailbox", "MailUser")
 
 
-class TenantFileFault(ValueError):
-    """What is wrong with a tenant file, in one sentence."""
+# What is wrong with a tenant file, in one sentence.
+TenantFileFault = situations.Fault
 
 
 def parse(text: str) -> dict[str, Any]:
@@ -94,12 +131,18 @@ def check(data: Any) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise TenantFileFault("a tenant file is a mapping")
     _known("the tenant file", data, {
-        "cloud", "smtp_auth_disabled", "admin", "mailboxes", "applications", "users", "groups", "admin_units", "managed_identities",
-        "foreign_applications",
+        "cloud", "licence", "security_defaults", "smtp_auth_disabled", "authentication_policies", "admin", "mailboxes",
+        "applications", "users", "groups", "admin_units", "management_scopes", "managed_identities", "foreign_applications",
     })  # fmt: skip
     if data.get("cloud") is not None and data["cloud"] not in SHAPES:
         raise TenantFileFault(f"no cloud {data['cloud']!r}; there are: {', '.join(SHAPES)}")
+    if data.get("licence", "p1") not in ("p1", "free"):
+        raise TenantFileFault("licence is p1 or free")
     _known("admin", data.get("admin") or {}, set(ADMIN))
+    for item in data.get("authentication_policies") or []:
+        _known("an authentication policy", item, {"name", "smtp", "default"})
+    for item in data.get("management_scopes") or []:
+        _known("a management scope", item, {"name", "filter"})
     for item in data.get("mailboxes") or []:
         if isinstance(item, dict):
             _known("a mailbox", item, _MAILBOX)
@@ -111,6 +154,11 @@ def check(data: Any) -> dict[str, Any]:
         for name in (item.get("attributes") or {}) if isinstance(item, dict) else ():
             if name not in recipient_filter.PROPERTIES.values() or name == "MemberOfGroup":
                 raise TenantFileFault(f"mailbox {address}: no attribute {name!r} that a scope could filter by")
+        for trustee in (item.get("unresolved") or []) if isinstance(item, dict) else ():
+            told = {"right": trustee} if isinstance(trustee, str) else trustee
+            _known(f"mailbox {address}: an unresolved trustee", told, _UNRESOLVED)
+            if told.get("right") not in ("full_access", "send_as", "read"):
+                raise TenantFileFault(f"mailbox {address}: an unresolved trustee holds full_access, send_as or read")
     for item in data.get("groups") or []:
         _known("a group", item, _GROUP)
         if "@" not in str(item.get("address")) or item.get("kind", "DistributionGroup") not in GROUP_KINDS:
@@ -120,11 +168,9 @@ def check(data: Any) -> dict[str, Any]:
         if not isinstance(item.get("name"), str):
             raise TenantFileFault("an administrative unit has a name")
     for item in data.get("applications") or []:
-        if not isinstance(item, dict) or not isinstance(item.get("name"), str):
-            raise TenantFileFault("an application is a mapping with a name")
-        _known(f"application {item['name']}", item, _APPLICATION)
-        if item.get("exchange", "none") not in ("right", "application", "none"):
-            raise TenantFileFault("exchange is right, application or none")
+        situations.check(item)
+    for item in data.get("managed_identities") or []:
+        situations.check({"name": item} if isinstance(item, str) else item)
     for item in data.get("foreign_applications") or []:
         _known("a foreign application", item, _FOREIGN)
         if not isinstance(item.get("app_id"), str) or len(item["app_id"]) != 36:
@@ -150,12 +196,7 @@ def fits(tenant: Tenant, data: dict[str, Any] | None) -> None:
         raise TenantFileFault(f"this sandbox has the shape of {tenant.shape.name}: start another for {wanted}")
 
 
-def _known(where: str, data: Any, keys: set[str]) -> None:
-    if not isinstance(data, dict):
-        raise TenantFileFault(f"{where} is a mapping")
-    strange = sorted(str(key) for key in set(data) - keys)
-    if strange:
-        raise TenantFileFault(f"{where} knows no {', '.join(strange)}; there are: {', '.join(sorted(keys))}")
+_known = situations.known
 
 
 def furnish(tenant: Tenant, data: dict[str, Any] | None = None) -> None:
@@ -163,15 +204,18 @@ def furnish(tenant: Tenant, data: dict[str, Any] | None = None) -> None:
     content = DEFAULT if data is None else data
     catalog.install(tenant.directory)
     _admin(tenant, ADMIN | (content.get("admin") or {}))
+    tenant.directory.licence = content.get("licence", "p1")
+    tenant.directory.security_defaults = bool(content.get("security_defaults", False))
+    for item in content.get("authentication_policies") or []:
+        tenant.exchange.add_authentication_policy(
+            item["name"], smtp=bool(item.get("smtp", False)), default=bool(item.get("default", False))
+        )
     if "smtp_auth_disabled" in content:
         tenant.exchange.transport_config["SmtpClientAuthenticationDisabled"] = bool(content["smtp_auth_disabled"])
     for item in content.get("mailboxes", DEFAULT["mailboxes"]):
         _mailbox(tenant, {"address": item} if isinstance(item, str) else item)
-    for number in range(tenant.options.mailboxes):
-        _mailbox(tenant, {"address": f"box{number:05d}@contoso.com"})
+    tenant.exchange.add_crowd(tenant.options.mailboxes)
     catalog.add_service_principals(tenant.directory, tenant.options.service_principals, tenant.options.seed)
-    for item in content.get("applications") or []:
-        _application(tenant, item)
     for item in content.get("groups") or []:
         name = item.get("name") or item["address"].partition("@")[0]
         kind = item.get("kind", "DistributionGroup")
@@ -179,14 +223,23 @@ def furnish(tenant: Tenant, data: dict[str, Any] | None = None) -> None:
     for item in content.get("admin_units") or []:
         members = frozenset(str(member).lower() for member in item.get("members") or [])
         tenant.exchange.units.append(Unit(item.get("id") or new_id(), item["name"], members))
-    for name in content.get("managed_identities") or []:
-        catalog.add_managed_identity(tenant.directory, str(name))
+    for item in content.get("management_scopes") or []:
+        tenant.exchange.add_scope(item["name"], item["filter"])
     for item in content.get("foreign_applications") or []:
         try:
             catalog.add_foreign(tenant.directory, item)
         except KeyError as fault:
             raise TenantFileFault(f"a foreign application: Exchange Online has no role {fault}") from None
     _people(tenant, content.get("users") or [])
+    for kind, items in (
+        ("Application", content.get("applications")),
+        ("ManagedIdentity", content.get("managed_identities")),
+    ):
+        for item in items or []:
+            try:
+                situations.Application(tenant, {"name": item} if isinstance(item, str) else item, kind=kind)
+            except KeyError as fault:
+                raise TenantFileFault(f"an application: {fault.args[0]}") from None
     if tenant.options.mess is not None:
         mess.make(tenant, tenant.options.mess)
 
@@ -201,6 +254,7 @@ def _admin(tenant: Tenant, rights: dict[str, Any]) -> None:
     )
     assert principal is not None
     tenant.directory.directory_roles[principal.id] = set(rights["directory_roles"])
+    tenant.exchange.role_groups[principal.id] = set(rights["role_groups"])
     catalog.add_secret(tenant.directory, application, "provisioning")
     row = application.properties["passwordCredentials"][0]
     row["hint"] = tenant.admin_secret[:3]
@@ -223,48 +277,46 @@ def _mailbox(tenant: Tenant, item: dict[str, Any]) -> None:
         attributes={name: str(value) for name, value in (item.get("attributes") or {}).items()},
         **switches,
     )
-    text = (
-        f"From: Contoso IT <it@contoso.com>\r\nTo: {item['address']}\r\nSubject: Welcome to your mailbox\r\n"
-        f"Message-ID: <welcome-{mailbox.properties['Guid']}@contoso.com>\r\nDate: Mon, 05 Jan 2026 09:00:00 +0000\r\n\r\n"
-        "This mailbox lives in an emulated tenant.\r\n"
-    )
-    mailbox.messages.append({"uid": 1, "raw": text.encode()})
+    mailbox.messages.append(welcome(item["address"], mailbox.properties["Guid"]))
+    for trustee in item.get("unresolved") or []:
+        _unresolved(tenant, mailbox, {"right": trustee} if isinstance(trustee, str) else trustee)
 
 
-def _application(tenant: Tenant, item: dict[str, Any]) -> None:
-    application, principal = catalog.add_application(
-        tenant.directory,
-        item["name"],
-        unique_name=item.get("unique_name"),
-        exchange_roles=tuple(item.get("roles") or ()),
-        graph_roles=tuple(item.get("graph_roles") or ()),
-    )
-    assert principal is not None
-    if item.get("exchange", "none") == "none":
+def _unresolved(tenant: Tenant, mailbox: Mailbox, told: dict[str, Any]) -> None:
+    """A trustee that is gone: its entry stays, named by its SID alone."""
+    draw = tenant.exchange.random
+    sid = told.get("sid") or "S-1-5-21-" + "-".join(str(draw.getrandbits(bits)) for bits in (31, 31, 31, 20))
+    if told["right"] == "send_as":
+        tenant.exchange.add_send_as(mailbox, sid)
         return
-    holder: Entity = principal if item["exchange"] == "right" else application
-    entry = tenant.exchange.add_service_principal(str(application.properties["appId"]), holder.id, item["name"])
-    for address in item.get("full_access") or []:
-        mailbox = tenant.exchange.by_address(address)
-        if mailbox is None:
-            raise TenantFileFault(f"application {item['name']}: no mailbox {address}")
-        tenant.exchange.add_permission(mailbox, entry)
+    right = "FullAccess" if told["right"] == "full_access" else "ReadPermission"
+    tenant.exchange.add_ace(mailbox, sid, [right], deny=bool(told.get("deny")), inherited=bool(told.get("inherited")))
 
 
 def _people(tenant: Tenant, named: list[dict[str, Any]]) -> None:
     people, common = tenant.directory.people, digest(tenant.person_password)
+
+    def account(mailbox: Mailbox) -> User:
+        p, enabled = mailbox.properties, mailbox.kind in ("UserMailbox", "MailUser")
+        return User(p["ExternalDirectoryObjectId"], p["UserPrincipalName"], p["DisplayName"], common, enabled)
+
+    def beyond(name: str) -> User | None:
+        """Of a numbered mailbox, by the account's id or UPN."""
+        mailbox = tenant.exchange.crowd.find(name)
+        user = None if mailbox is None else account(mailbox)
+        return user if user is not None and name.lower() in user.trustees else None
+
     for mailbox in tenant.exchange.mailboxes:
-        p = mailbox.properties
-        if not mailbox.soft_deleted:
-            enabled = mailbox.kind in ("UserMailbox", "MailUser")
-            user = User(p["ExternalDirectoryObjectId"], p["UserPrincipalName"], p["DisplayName"], common, enabled)
+        if not mailbox.soft_deleted and mailbox.crowd is None:
+            user = account(mailbox)
             people.users[user.id] = user
+    people.users.beyond = beyond
     for item in named:
         person = people.by_name(item["upn"])
         if person is None:
             person = User(new_id(), item["upn"], item.get("name") or item["upn"].partition("@")[0].title(), common)
             people.users[person.id] = person
-        person.enabled = True
+        person.enabled = bool(item.get("enabled", True))
         if item.get("directory_roles"):
             tenant.directory.directory_roles[person.id] = set(item["directory_roles"])
         if item.get("password"):
@@ -276,10 +328,11 @@ def _people(tenant: Tenant, named: list[dict[str, Any]]) -> None:
                     raise TenantFileFault(f"user {item['upn']}: no mailbox {address}")
                 _grant(tenant, target, person, right)
     admin = people.by_name(f"admin@{tenant.domain}") or User(new_id(), f"admin@{tenant.domain}", "Admin", common)
+    first = named[0]["upn"] if named else next((u.upn for u in people.users.values() if u.enabled), "")
     people.users[admin.id] = admin  # whoever made the tenant
     tenant.directory.directory_roles.setdefault(admin.id, {"Global Administrator"})
-    first = named[0]["upn"] if named else next((u.upn for u in people.users.values() if u.enabled), "")
-    tenant.person = first
+    numbered = tenant.exchange.crowd.address(0) if tenant.exchange.crowd.boxes else ""
+    tenant.person = first or numbered or admin.upn
 
 
 def _grant(tenant: Tenant, mailbox: Mailbox, person: User, right: str) -> None:

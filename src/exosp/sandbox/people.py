@@ -5,6 +5,7 @@ Source: learn.microsoft.com/graph/api/resources/user (object id, userPrincipalNa
 """
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -92,11 +93,38 @@ class Device:
     polled: float = -1e9
 
 
+class Users(dict[str, User]):
+    """Accounts by object id. ``beyond`` makes those of numbered mailboxes, by id or UPN, once somebody asks for them."""
+
+    beyond: Callable[[str], User | None] | None = None
+
+    def find(self, name: str) -> User | None:
+        """The account of that object id, or of a numbered mailbox by its UPN too."""
+        held = dict.get(self, name)
+        if held is None and self.beyond is not None:
+            held = self.beyond(name)
+            if held is not None:
+                held = self.setdefault(held.id, held)
+        return held
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self.find(name) or default
+
+    def __missing__(self, name: str) -> User:
+        held = self.find(name)
+        if held is None:
+            raise KeyError(name)
+        return held
+
+    def __contains__(self, name: object) -> bool:
+        return self.find(str(name)) is not None
+
+
 @dataclass
 class People:
     """``sessions``: whose browser a cookie's digest is, and whether the second factor was shown."""
 
-    users: dict[str, User] = field(default_factory=dict)
+    users: Users = field(default_factory=Users)
     pending: dict[str, Pending] = field(default_factory=dict)
     codes: dict[str, Code] = field(default_factory=dict)
     refreshes: dict[str, Refresh] = field(default_factory=dict)
@@ -105,7 +133,8 @@ class People:
 
     def by_name(self, upn: str) -> User | None:
         wanted = upn.strip().lower()
-        return next((user for user in self.users.values() if user.upn.lower() == wanted), None)
+        named = (user for user in self.users.values() if user.upn.lower() == wanted)
+        return next(named, None) or self.users.find(wanted)
 
     def shown(self) -> list[dict[str, Any]]:
         """As Graph shows people; no password."""

@@ -216,10 +216,7 @@ def get_organization_config(call: Call) -> Iterator[Output]:
 def get_accepted_domain(call: Call) -> Iterator[Output]:
     """The tenant's first domain and every one that a recipient has an address in."""
     initial = call.tenant.domain.lower()
-    domains = {initial: None} | {
-        a.partition("@")[2]: None for m in call.exchange.mailboxes for a in sorted(m.addresses())
-    }
-    names = [name for name in domains if name]
+    names = list(dict.fromkeys([initial, *call.exchange.domains()]))
     identity = call.text("Identity")
     if identity is not None and identity.lower() in names:
         names = [identity.lower()]

@@ -27,17 +27,6 @@ _BUILT_IN = (
 )  # fmt: skip
 
 
-def _properties(call: Call, name: str, role: str, assignee: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "Name": name, "Identity": name, "Id": name, "Role": role, "AssignmentMethod": "Direct", "AssignmentChain": "",
-        "RoleAssignmentDelegationType": "Regular", "Enabled": True, "RecipientReadScope": "Organization",
-        "RecipientWriteScope": "Organization", "CustomRecipientWriteScope": "", "CustomResourceScope": "",
-        "RecipientAdministrativeUnitScope": "", "ConfigReadScope": "None", "ConfigWriteScope": "None", "App": "",
-        "DistinguishedName": f"CN={name},CN=Role Assignments,CN=RBAC,CN=Configuration,CN={call.exchange.domain}",
-        "IsValid": True, "ObjectState": "Unchanged",
-    } | assignee  # fmt: skip
-
-
 def _item(row: dict[str, Any]) -> Item:
     shown = {name: value for name, value in row.items() if not name.startswith("_")}
     return Item(TYPES, shown | {"Guid": uuid.UUID(row["Guid"])}, row["Identity"])
@@ -101,13 +90,8 @@ def new(call: Call) -> Iterator[Output]:
         raise refuse_taken(call, "management role assignment", name)
     if not call.confirm(f"Creating the management role assignment '{name}'.", high=False):
         return
-    assignee = {
-        "App": app["ObjectId"], "RoleAssignee": app["Identity"], "RoleAssigneeName": app["DisplayName"] or app["Identity"],
-        "RoleAssigneeType": "ServicePrincipal", "EffectiveUserName": app["DisplayName"] or app["Identity"],
-        "Guid": str(uuid.UUID(int=exchange.random.getrandbits(128), version=4)),
-    }  # fmt: skip
     rbac.changing(call.tenant, str(app["ObjectId"]))
-    row = Row(_properties(call, name, role, assignee) | narrowed, call.tenant.clock.now())
+    row = Row(exchange.assignment(name, role, exchange.assignee(app)) | narrowed, call.tenant.clock.now())
     exchange.management_role_assignments.append(row)
     yield _item(row.properties)
 
@@ -129,7 +113,7 @@ def _all(call: Call) -> list[dict[str, Any]]:
         name = f"{role}-{group}"
         assignee = {"RoleAssignee": group, "RoleAssigneeName": group, "RoleAssigneeType": "RoleGroup", "EffectiveUserName": "All Group Members",
                     "Guid": str(uuid.uuid5(uuid.NAMESPACE_URL, name))}  # fmt: skip
-        rows.append(_properties(call, name, role, assignee))
+        rows.append(call.exchange.assignment(name, role, assignee))
     return rows
 
 

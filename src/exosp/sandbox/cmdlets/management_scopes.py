@@ -83,15 +83,7 @@ def new(call: Call) -> Iterator[Output]:
     _refuse_same(call, held)
     if not call.confirm(f"Creating the management scope '{name}'.", high=False):
         return
-    exchange = call.exchange
-    properties = {
-        "Name": name, "Identity": name, "Id": name, "RecipientRoot": None, "RecipientFilter": held, "ServerFilter": "",
-        "DatabaseFilter": "", "ScopeRestrictionType": "RecipientScope", "Exclusive": False,
-        "DistinguishedName": f"CN={name},CN=Scopes,CN=RBAC,CN=Configuration,CN={exchange.domain}",
-        "Guid": str(uuid.UUID(int=exchange.random.getrandbits(128), version=4)), "IsValid": True, "ObjectState": "Unchanged",
-    }  # fmt: skip
-    row = Row(properties, call.tenant.clock.now())
-    exchange.management_scopes.append(row)
+    row = call.exchange.add_scope(name, held)
     yield _item(row)
 
 

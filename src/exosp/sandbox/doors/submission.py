@@ -131,7 +131,7 @@ def _accept(tenant: Tenant, sender: Mailbox, envelope: Envelope, data: bytes, *,
     back to the sender as a report; all others get nothing."""
     whole, message_id = _stamped(tenant, data, helo=helo, peer=peer)
     targets: dict[str, Mailbox] = {}
-    own = {address.partition("@")[2] for mailbox in tenant.exchange.mailboxes for address in mailbox.addresses()}
+    own = set(tenant.exchange.domains())
     tenant.count("smtp", "message")
     for recipient in envelope.recipients:
         mailbox = tenant.exchange.by_address(recipient)

@@ -82,7 +82,7 @@ class Host:
         tenant = self.tenant
         if name.lower() in (tenant.tenant_id, tenant.domain.lower()):
             return tenant.tenant_id
-        if name.lower() in verified_domains(tenant.domain, (m.addresses() for m in tenant.exchange.mailboxes)):
+        if name.lower() in verified_domains(tenant.domain, tenant.exchange.domains()):
             return tenant.tenant_id
         form, instance = int(tenant.faults["other-cloud"]), clouds.elsewhere(tenant.shape, name)
         if form and instance:

@@ -14,7 +14,7 @@ _DOMAIN = ("Domain.Read.All", "Domain.ReadWrite.All", "Directory.Read.All", "Dir
 
 def _names(service: Service) -> list[str]:
     tenant = service.tenant
-    return verified_domains(tenant.domain, (mailbox.addresses() for mailbox in tenant.exchange.mailboxes))
+    return verified_domains(tenant.domain, tenant.exchange.domains())
 
 
 def _organization(service: Service) -> Entity:
