@@ -1,0 +1,164 @@
+"""The findings: each with what shows it, what its check says, and what mends it as commands to copy."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...finding import SEVERITIES, Check, Finding, Fix
+from . import manual
+from .markup import NOTHING, Html, el, joined, many, name, terms, text, value_of
+from .subjects import Subjects, per_check, shown_findings
+
+_SHELLS = {"powershell": "PowerShell", "exosp": "exosp", "graph": "Microsoft Graph"}
+
+
+def tiles(findings: Sequence[Finding]) -> Html:
+    """How many of each severity, gravest first."""
+    counts = Counter(finding.severity for finding in findings)
+    return el(
+        "ul",
+        *(
+            el("li", el("strong", f"{counts[severity]:,}"), el("span", severity), class_=f"tile {severity}",
+               data_none=not counts[severity])
+            for severity in reversed(SEVERITIES)
+        ),
+        class_="tiles",
+    )  # fmt: skip
+
+
+def section(findings: Sequence[Finding], checks: Mapping[str, Check], subjects: Subjects, beside: Html) -> Html:
+    shown = shown_findings(findings)
+    if not findings:
+        return el("section", el("h2", "Findings"), el("p", "Nothing was found.", class_="none"), id="findings")
+    said = (
+        joined(f"{many(len(findings), 'finding')}, gravest first.")
+        if len(shown) == len(findings)
+        else joined(
+            f"The {len(shown)} gravest of {len(findings):,}, and at least one of each check. ", beside
+        )
+    )  # fmt: skip
+    return el(
+        "section",
+        el("h2", "Findings"),
+        el("p", said, class_="lead"),
+        _per_check(findings) if len(findings) > len(shown) else NOTHING,
+        _controls(findings),
+        el("p", id="found", role="status", class_="count"),
+        el("ol", *(_finding(n, finding, checks, subjects) for n, (_, finding) in enumerate(shown, 1)), id="list", class_="findings"),
+        el("p", "No finding is like that.", id="nothing", class_="none", hidden=True),
+        id="findings",
+    )  # fmt: skip
+
+
+def index(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """What the script filters and sorts by."""
+    return [
+        {
+            "id": f"f-{n}",
+            "rank": SEVERITIES.index(finding.severity),
+            "severity": finding.severity,
+            "check": finding.check,
+            "subject": finding.subject.name[:200],
+            "mailbox": finding.subject.mailbox,
+            "fingerprint": finding.fingerprint,
+        }
+        for n, (_, finding) in enumerate(shown_findings(findings), 1)
+    ]
+
+
+def _per_check(findings: Sequence[Finding]) -> Html:
+    rows = [
+        el("tr", el("th", el("a", check, href=f"#check-{check}"), scope="row"), el("td", _badge(first.severity)), el("td", f"{count:,}"))
+        for check, first, count in per_check(findings)
+    ]  # fmt: skip
+    head = el("tr", *(el("th", word, scope="col") for word in ("Check", "Severity", "Findings")))
+    whole = el("table", el("caption", "All findings by check"), el("thead", head), el("tbody", *rows), class_="counts")
+    return el("details", el("summary", "All findings by check"), whole)
+
+
+def _controls(findings: Sequence[Finding]) -> Html:
+    """Shown by the script alone: without it there is nothing that they could do."""
+    present = {finding.severity for finding in findings}
+    boxes = [
+        el("label", el("input", type="checkbox", name="severity", value=severity, checked=True), el("span", severity))
+        for severity in reversed(SEVERITIES)
+        if severity in present
+    ]
+    options = [el("option", "every check", value="")] + [
+        el("option", f"{check} ({count:,})", value=check) for check, _, count in sorted(per_check(findings))
+    ]
+    orders = ("severity", "check", "subject")
+    return el(
+        "form",
+        el("div", el("label", "Text", for_="text"), el("input", id="text", type="search", autocomplete="off"), class_="field wide"),
+        el("div", el("label", "Check", for_="check"), el("select", *options, id="check"), class_="field"),
+        el("div", el("label", "Sort by", for_="sort"), el("select", *(el("option", o, value=o) for o in orders), id="sort"), class_="field"),
+        el("fieldset", el("legend", "Severity"), *boxes),
+        el(
+            "div",
+            el("button", "Show all", type="reset"),
+            el("button", "Open all", type="button", id="open", aria_pressed="false"),
+            class_="field buttons",
+        ),
+        id="controls", class_="controls", hidden=True, aria_label="Filter and sort the findings", role="search",
+    )  # fmt: skip
+
+
+def _badge(severity: str) -> Html:
+    return el("span", severity, class_=f"badge {severity}")
+
+
+def _finding(n: int, finding: Finding, checks: Mapping[str, Check], subjects: Subjects) -> Html:
+    about = finding.subject
+    anchor = subjects.anchor(about.id) if about.kind != "mailbox" else ""
+    whom = [("About", joined(about.kind, " ", el("code", about.id) if about.id else NOTHING))]
+    if finding.detail:
+        whom.append(("Detail", name(finding.detail)))
+    whom.append(("Confidence", text(finding.confidence)))
+    check = checks.get(finding.check)
+    return el(
+        "li",
+        el(
+            "details",
+            el(
+                "summary",
+                _badge(finding.severity),
+                el("h3", name(about.name or about.id), *((" on ", name(about.mailbox)) if about.mailbox else ())),
+                el("span", finding.check, class_="check"),
+                el("span", finding.statement, class_="statement"),
+            ),
+            el(
+                "div",
+                el("h4", "Evidence" if finding.evidence else "Subject"),
+                terms(((key, value_of(value)) for key, value in finding.evidence), class_="evidence")
+                if finding.evidence
+                else NOTHING,
+                terms(whom, class_="whom"),
+                el("p", el("a", "All that this application holds", href=f"#{anchor}")) if anchor else NOTHING,
+                *((el("h4", "From the manual"), manual.excerpt(check)) if check else ()),
+                *((el("h4", "What mends it"), _fixes(n, finding.fix)) if finding.fix else ()),
+                class_="body",
+            ),
+        ),
+        id=f"f-{n}",
+        class_=finding.severity,
+    )
+
+
+def _fixes(n: int, fixes: Sequence[Fix]) -> Html:
+    return el("ol", *(el("li", _fix(f"fix-{n}-{i}", i, fix)) for i, fix in enumerate(fixes, 1)), class_="fixes")
+
+
+def _fix(id_: str, place: int, fix: Fix) -> Html:
+    if not fix.shell:
+        return el("p", fix.command)
+    shell = _SHELLS[fix.shell]
+    lines = Html("\n".join(text(line, 10_000) for line in fix.command.splitlines()))
+    return el(
+        "div",
+        el("div", el("span", shell),
+           el("button", "Copy", type="button", data_copy=id_, aria_label=f"Copy {shell} command {place}", aria_describedby=id_, hidden=True),
+           class_="shell"),
+        el("pre", el("code", lines, id=id_)),
+        class_="command",
+    )  # fmt: skip
