@@ -13,6 +13,7 @@ from functools import cached_property
 
 from .inventory import (
     AccessPolicy,
+    Credential,
     Entry,
     Grant,
     Inventory,
@@ -60,6 +61,15 @@ class App:
         """The registration's, else the principal's, else that of its entry in Exchange."""
         named = (self.registration, self.principal, *self.entries)
         return next((thing.name for thing in named if thing is not None and thing.name), self.id)
+
+    @cached_property
+    def credentials(self) -> tuple[Credential, ...]:
+        """The registration's and the principal's, each once. A managed identity's are Azure's to keep and renew."""
+        kept = self.principal is not None and self.principal.kind != "ManagedIdentity"
+        own = self.principal.credentials if self.principal is not None and kept else ()
+        rows = (*(self.registration.credentials if self.registration else ()), *own)
+        found = {row.key_id: row for row in rows}
+        return tuple(sorted(found.values(), key=lambda row: (row.kind, row.key_id)))
 
     def own(self, *rights: Right) -> list[Holding]:
         """Those of these rights that were granted on the mailbox itself."""

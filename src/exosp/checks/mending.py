@@ -1,0 +1,181 @@
+"""The commands of fixes. No check. Every value of a tenant goes through ``quoted``, and each command takes away or changes
+what its finding is about and nothing else; it asks before it does, as PowerShell's own cmdlets do.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from ..apps import App, Holding
+from ..finding import Fix, quoted
+from ..inventory import Credential, Entry, Grant, MailboxRecord, Principal, Registration
+from ..snapshot import AppId
+
+MOST = 5  # commands of one kind; what is beyond them is said in a sentence
+
+
+def say(sentence: str) -> Fix:
+    return Fix(sentence)
+
+
+def powershell(command: str) -> Fix:
+    return Fix(command, "powershell")
+
+
+def exosp(command: str) -> Fix:
+    return Fix(command, "exosp")
+
+
+# Grants
+
+
+def without(held: Iterable[Holding]) -> Iterator[Fix]:
+    """These grants taken back, one command each."""
+    yield from taken((row.mailbox, row.grant, row.entry.object_id) for row in held)
+
+
+def taken(rows: Iterable[tuple[MailboxRecord, Grant, str]]) -> Iterator[Fix]:
+    commands = list(dict.fromkeys(_taken(*row) for row in rows))
+    yield from map(powershell, commands[:MOST])
+    if len(commands) > MOST:
+        yield say(f"Do the same for the other {len(commands) - MOST}; exosp audit --format json names them all.")
+
+
+def _taken(mailbox: MailboxRecord, grant: Grant, trustee: str) -> str:
+    deleted = mailbox.kind == "soft-deleted"
+    where = quoted(mailbox.id if deleted else mailbox.address)
+    who = quoted(trustee)
+    switch = " -SoftDeletedMailbox" if deleted else " -GroupMailbox" if mailbox.kind == "group" else ""
+    match grant.right:
+        case "SendAs":
+            return f"Remove-RecipientPermission -Identity {where} -Trustee {who} -AccessRights SendAs"
+        case "SendOnBehalf":
+            return f"Set-Mailbox -Identity {where} -GrantSendOnBehalfTo @{{Remove={who}}}"
+        case "Folder":
+            folder = quoted(f"{mailbox.address}:\\{grant.folder.lstrip(chr(92))}")
+            return f"Remove-MailboxFolderPermission -Identity {folder} -User {who}"
+        case _:
+            right = grant.role if grant.right == "other" and grant.role else grant.right
+            shown = right if right.isalpha() else quoted(right)
+            return f"Remove-MailboxPermission -Identity {where} -User {who} -AccessRights {shown}{switch}"
+
+
+def given(held: Sequence[Holding], trustee: str) -> Iterator[Fix]:
+    """The same rights for another entry."""
+    commands = []
+    for row in held:
+        where = quoted(row.mailbox.address)
+        if row.grant.right == "FullAccess":
+            switch = " -GroupMailbox" if row.mailbox.kind == "group" else " -AutoMapping $false"
+            commands.append(
+                f"Add-MailboxPermission -Identity {where} -User {quoted(trustee)} -AccessRights FullAccess{switch}"
+            )
+        elif row.grant.right == "SendAs":
+            commands.append(
+                f"Add-RecipientPermission -Identity {where} -Trustee {quoted(trustee)} -AccessRights SendAs"
+            )
+    yield from map(powershell, commands[:MOST])
+    if len(commands) > MOST:
+        yield say(f"Do the same for the other {len(commands) - MOST}; exosp audit --format json names them all.")
+
+
+def shown(mailbox: str) -> Fix:
+    return powershell(f"Get-MailboxPermission -Identity {quoted(mailbox)}")
+
+
+# Entries
+
+
+def no_entry(entry: Entry) -> Fix:
+    return powershell(f"Remove-ServicePrincipal -Identity {quoted(entry.object_id)}")
+
+
+def new_entry(principal: Principal) -> Fix:
+    return powershell(
+        f"New-ServicePrincipal -AppId {quoted(principal.app_id)} -ObjectId {quoted(principal.object_id)}"
+        f" -DisplayName {quoted(principal.name)}"
+    )
+
+
+# Consent
+
+
+def revoked(app: App, resource: AppId, values: Iterable[str]) -> Iterator[Fix]:
+    """Consent to these application permissions taken back."""
+    if app.principal is None:
+        return
+    who = quoted(app.principal.object_id)
+    for value in sorted(values):
+        yield powershell(
+            f"$api = Get-MgServicePrincipalByAppId -AppId {quoted(resource)}; "
+            f"$role = ($api.AppRoles | Where-Object {{ $_.Value -eq {quoted(value)} -and $_.AllowedMemberTypes -contains 'Application' }}).Id; "
+            f"Get-MgServicePrincipalAppRoleAssignment -ServicePrincipalId {who} -All | "
+            "Where-Object { $_.ResourceId -eq $api.Id -and $_.AppRoleId -eq $role } | "
+            f"ForEach-Object {{ Remove-MgServicePrincipalAppRoleAssignment -ServicePrincipalId {who} -AppRoleAssignmentId $_.Id -Confirm }}"
+        )  # fmt: skip
+
+
+def consents_shown(app: App) -> Fix | None:
+    if app.principal is None:
+        return None
+    who = quoted(app.principal.object_id)
+    return powershell(f"Get-MgServicePrincipalAppRoleAssignment -ServicePrincipalId {who} -All")
+
+
+def disabled(principal: Principal) -> Fix:
+    """Nobody signs in as it any more, and all it holds stays as it is."""
+    return powershell(
+        f"Update-MgServicePrincipal -ServicePrincipalId {quoted(principal.object_id)} -AccountEnabled:$false -Confirm"
+    )
+
+
+# Credentials
+
+
+def no_key(app: App, credential: Credential) -> Fix:
+    """One credential taken away. A certificate cannot be removed alone by a command without proof of another one."""
+    key_id = quoted(credential.key_id)
+    if credential.kind == "secret":
+        if app.registration is not None and credential in app.registration.credentials:
+            whose = f"Remove-MgApplicationPassword -ApplicationId {quoted(app.registration.object_id)}"
+        elif app.principal is not None:
+            whose = f"Remove-MgServicePrincipalPassword -ServicePrincipalId {quoted(app.principal.object_id)}"
+        else:
+            return say("Remove it in the Microsoft Entra admin center.")
+        return powershell(f"{whose} -KeyId {key_id} -Confirm")
+    return say(f"Remove the certificate with the key ID {credential.key_id} in the Microsoft Entra admin center.")
+
+
+def keys_shown(registration: Registration | None) -> Fix | None:
+    if registration is None:
+        return None
+    return powershell(
+        f"Get-MgApplication -ApplicationId {quoted(registration.object_id)}"
+        " | Select-Object -ExpandProperty PasswordCredentials"
+    )
+
+
+def owned(registration: Registration) -> Fix:
+    return say(
+        "Name two people who answer for it, in the Microsoft Entra admin center under App registrations, Owners"
+        f" (object ID {registration.object_id})."
+    )
+
+
+# Management roles
+
+
+def narrowed(name: str, role: str, app_id: str) -> Iterator[Fix]:
+    """An assignment without a scope, made anew within one. The narrow one first, so that there is no gap."""
+    scope = quoted(f"Mailboxes of {app_id}")
+    yield say("Choose the group whose direct members are the mailboxes that it needs, and name it below.")
+    yield powershell(
+        f"New-ManagementScope -Name {scope} -RecipientRestrictionFilter"
+        " \"MemberOfGroup -eq '$((Get-Group -Identity (Read-Host 'group')).DistinguishedName)'\""
+    )
+    yield powershell(
+        f"New-ManagementRoleAssignment -Role {quoted(role)} -App {quoted(app_id)} -CustomResourceScope {scope}"
+    )
+    yield no_assignment(name)
+
+
+def no_assignment(name: str) -> Fix:
+    return powershell(f"Remove-ManagementRoleAssignment -Identity {quoted(name)}")
