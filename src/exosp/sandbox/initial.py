@@ -203,7 +203,8 @@ def furnish(tenant: Tenant, data: dict[str, Any] | None = None) -> None:
     """Fill a tenant that was just reset. Everything is long since replicated and in force."""
     content = DEFAULT if data is None else data
     catalog.install(tenant.directory)
-    _admin(tenant, ADMIN | (content.get("admin") or {}))
+    rights = ADMIN | (content.get("admin") or {})
+    _admin(tenant, rights)
     tenant.directory.licence = content.get("licence", "p1")
     tenant.directory.security_defaults = bool(content.get("security_defaults", False))
     for item in content.get("authentication_policies") or []:
@@ -240,8 +241,10 @@ def furnish(tenant: Tenant, data: dict[str, Any] | None = None) -> None:
                 situations.Application(tenant, {"name": item} if isinstance(item, str) else item, kind=kind)
             except KeyError as fault:
                 raise TenantFileFault(f"an application: {fault.args[0]}") from None
+    planted = mess.provisioning(tenant, rights)
     if tenant.options.mess is not None:
-        mess.make(tenant, tenant.options.mess)
+        planted += mess.make(tenant, tenant.options.mess)
+    tenant.planted = sorted(set(planted))
 
 
 def _admin(tenant: Tenant, rights: dict[str, Any]) -> None:

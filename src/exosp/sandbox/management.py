@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from . import initial
+from . import initial, mess
 from .directory import Entity
 from .exchange import Row
 from .faults import Faults, UnknownFault
@@ -39,6 +39,8 @@ def state(tenant: Tenant) -> dict[str, Any]:
             "organizationConfig": {**exchange.organization_config, "IsDehydrated": exchange.dehydrated()},
             "managementScopes": [_row(row) for row in exchange.management_scopes],
             "managementRoleAssignments": [_row(row) for row in exchange.management_role_assignments],
+            "applicationAccessPolicies": [_row(row) for row in exchange.access_policies],
+            "authenticationPolicies": [_row(row) for row in exchange.authentication_policies],
         },
     }
 
@@ -66,6 +68,12 @@ def build(tenant: Tenant, start: "dict[str, Any] | None") -> web.Application:
     async def get_requests(request: web.Request) -> web.Response:
         services = ("token", "graph", "remoting", "admin-api", "imap", "pop", "smtp")
         return web.json_response({service: dict(tenant.requests[service]) for service in services})
+
+    async def get_planted(request: web.Request) -> web.Response:
+        """What an audit must find of --mess and of the provisioning application, and the addresses that it takes for
+        privileged. Of what a tenant file wrote by hand nothing is said."""
+        rows = [{"check": check, "subject": subject, "mailbox": box} for check, subject, box in tenant.planted]
+        return web.json_response({"privileged": list(mess.PRIVILEGED), "planted": rows})
 
     async def advance(request: web.Request) -> web.Response:
         data = await _json(request, {"seconds"})
@@ -111,6 +119,7 @@ def build(tenant: Tenant, start: "dict[str, Any] | None") -> web.Application:
     app.add_routes([
         web.get("/state", get_state),
         web.get("/requests", get_requests),
+        web.get("/planted", get_planted),
         web.post("/advance", advance),
         web.get("/faults", get_faults),
         web.post("/faults", set_faults),

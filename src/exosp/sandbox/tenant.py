@@ -85,6 +85,8 @@ class Tenant:
         self.directory = Directory(self.clock, self.faults, self.tenant_id, self.domain, self.shape)
         self.exchange = Exchange(self.clock, self.faults, self.domain, options.seed)
         self.requests: dict[str, Counter[str]] = defaultdict(Counter)
+        # What an audit finds of the provisioning application and of --mess: check, whom it is about, mailbox.
+        self.planted: list[tuple[str, str, str]] = []
 
     def count(self, service: str, operation: str) -> None:
         """One more request, as ``GET /requests`` reports it."""
