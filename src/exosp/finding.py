@@ -56,7 +56,8 @@ class Finding:
     def fingerprint(self) -> str:
         """The same as long as the check finds the same thing about the same subject."""
         parts = (self.check, self.subject.kind, self.subject.id.lower(), self.subject.mailbox.lower(), self.detail)
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+        said = "\0".join(parts).encode("utf-8", "surrogatepass")  # a trustee's name may hold half a pair
+        return hashlib.sha256(said).hexdigest()[:32]
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
+from builders import ALL_READ, AT, application, mailbox, some_id, tenant
+
 from exosp.audit.judge import Ignore, Ignored, Result
 from exosp.finding import Check, Finding, Fix, Measures, Severity, Subject, quoted
 from exosp.inventory import Coverage, Event, LastUse
 from exosp.routes import routes
 from exosp.snapshot import AppId
-
-from builders import ALL_READ, AT, application, mailbox, some_id, tenant
 
 DESK = application("Support Desk Mail", "IMAP.AccessAsApp")
 ROBOT = application("Backup Robot", graph=["Mail.Read"])

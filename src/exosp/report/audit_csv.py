@@ -1,13 +1,14 @@
 """An audit as CSV (RFC 4180, UTF-8 without a mark at its beginning): a row a finding, or, where asked for, a row a route.
 
-Every cell is in quotes, and none is a formula: one that begins with = + - @, their full-width forms or a quote gets one
-quote in front (owasp.org/www-community/attacks/CSV_Injection), blanks before them or not. Whoever reads the file by a
-program takes exactly that quote away again. Characters that cannot be seen, tabs and line breaks among them, stand as
-escapes: a cell is one line.
+Every cell is in quotes, and none is a formula: a quote stands before = + - @ and their full-width forms where they begin a
+cell, blanks before them or not, and where they follow a comma or a semicolon, since a spreadsheet of another language parts
+cells there (owasp.org/www-community/attacks/CSV_Injection). Characters that cannot be seen, tabs and line breaks among them,
+stand as escapes, so a row is one line. It is for spreadsheets: the JSON document has every name as it is.
 """
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 
 from ..audit.judge import Result
@@ -21,7 +22,7 @@ GRANTS = (
     "application", "holder", "resolved", "mailbox", "door", "can", "by", "of", "scope", "open", "lacks", "protocols off",
 )  # fmt: skip
 
-_FORMULA = tuple("=+-@'\uff1d\uff0b\uff0d\uff20\uff07")  # the quote, so that what was put in front can be told apart
+_FORMULA = re.compile(r"""((?:^|[,;])[\s"]*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])""")
 
 
 def render(result: Result) -> str:
@@ -83,5 +84,4 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def cell(text: str) -> str:
     """What no spreadsheet takes for a formula."""
-    shown = harmless(text)
-    return f"'{shown}" if shown.lstrip().startswith(_FORMULA) else shown
+    return _FORMULA.sub(r"\1'", harmless(text))
