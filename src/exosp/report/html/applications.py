@@ -171,7 +171,7 @@ def _routes(routes: Iterable[Route], room: _Room) -> Html:
         held[route.mailbox].append(route)
     alike: dict[tuple[bool, tuple[str, ...]], list[str]] = defaultdict(list)
     for mailbox, found in held.items():
-        alike[not mailbox, tuple(dict.fromkeys(map(ways.sentence, found)))].append(mailbox)
+        alike[not mailbox, tuple(ways.sentences(found))].append(mailbox)
     rows = [
         (
             _mailboxes(mailboxes, held[mailboxes[0]], room),

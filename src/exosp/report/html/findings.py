@@ -134,8 +134,10 @@ def _finding(n: int, finding: Finding, checks: Mapping[str, Check], subjects: Su
                 if finding.evidence
                 else NOTHING,
                 terms(whom, class_="whom"),
-                el("p", el("a", "All that this application holds", href=f"#{anchor}")) if anchor else NOTHING,
-                *((el("h4", "From the manual"), manual.excerpt(check)) if check else ()),
+                el("p", el("a", "All that this application holds", href=f"#{anchor}"), class_="way")
+                if anchor
+                else NOTHING,
+                *((el("h4", "From the manual", class_="excerpt"), manual.excerpt(check)) if check else ()),
                 *((el("h4", "What mends it"), _fixes(n, finding.fix)) if finding.fix else ()),
                 class_="body",
             ),

@@ -22,7 +22,7 @@ class Readings:
         self.said: dict[str, int] = {}
 
     def of(self, routes: Iterable[Route]) -> str:
-        numbers = dict.fromkeys(self.said.setdefault(ways.sentence(route), len(self.said)) for route in routes)
+        numbers = (self.said.setdefault(said, len(self.said)) for said in ways.sentences(routes))
         return " ".join(map(str, numbers))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from ...routes import By, Route
+from ...routes import By, Door, Route
 from .markup import Html, el, joined, name
 
 
@@ -23,15 +23,9 @@ WAYS: Final[dict[By, Way]] = {
     "folder permission": Way("D", "w-folder", "folder permission"),
 }
 
-_DOORS = {
+_DOORS: Final[dict[Door, str]] = {
     "imap": "IMAP", "pop": "POP", "smtp": "SMTP", "graph": "Microsoft Graph", "ews": "EWS", "exchange-admin": "Exchange administration",
 }  # fmt: skip
-_CAN = {
-    "open": ("Opens", "open"),
-    "read": ("Reads", "read"),
-    "send": ("Sends", "send"),
-    "manage": ("Manages", "manage"),
-}
 
 
 def chip(by: By, is_open: bool) -> Html:
@@ -48,15 +42,32 @@ def chips(routes: Iterable[Route]) -> Html:
     return joined(*(chip(by, best[by]) for by in WAYS if by in best))
 
 
-def sentence(route: Route) -> str:
-    """What it does or would do, by what, and what keeps it from that."""
-    does, do = _CAN[route.can]
-    said = f"{does if route.is_open else f'Would {do}'} by {_DOORS[route.door]}: {route.of} ({route.by})"
-    if route.scope:
-        said += f", within {route.scope}"
-    if route.lacks:
-        return f"{said}. Lacks {'; '.join(route.lacks)}."
-    return f"{said}. The protocol is off there." if route.protocols_off else f"{said}."
+def sentences(routes: Iterable[Route]) -> list[str]:
+    """What they do or would do, by what, and what keeps them from that. Those that differ by the door alone are one."""
+    alike: dict[tuple[str, str, str, tuple[str, ...], bool], dict[Door, list[str]]] = {}
+    for route in routes:
+        key = (route.by, route.of, route.scope, route.lacks, route.protocols_off)
+        verbs = alike.setdefault(key, {}).setdefault(route.door, [])
+        verb = f"{route.can}s" if route.is_open else route.can
+        if verb not in verbs:
+            verbs.append(verb)
+    return [_sentence(*key, doors) for key, doors in alike.items()]
+
+
+def _sentence(by: str, of: str, scope: str, lacks: tuple[str, ...], off: bool, doors: dict[Door, list[str]]) -> str:
+    does: dict[str, list[str]] = {}
+    for door, verbs in doors.items():
+        does.setdefault(_and(verbs), []).append(_DOORS[door])
+    said = "; ".join(f"{verbs} by {_and(by)}" for verbs, by in does.items())
+    said = f"Would {said}" if lacks else said[:1].upper() + said[1:]
+    said += f": {of} ({by})" + (f", within {scope}" if scope else "")
+    if lacks:
+        return f"{said}. Lacks {'; '.join(lacks)}."
+    return f"{said}. The protocol is off there." if off else f"{said}."
+
+
+def _and(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def where(routes: Sequence[Route]) -> Html:
