@@ -38,7 +38,7 @@ _MAILBOX_FORMS = (
 )  # fmt: skip
 _ADDRESSES = ("PrimarySmtpAddress", "EmailAddresses", "UserPrincipalName")
 
-_KINDS: dict[str, MailboxKind] = {"usermailbox": "user", "sharedmailbox": "shared", "groupmailbox": "group"}
+KINDS: dict[str, MailboxKind] = {"usermailbox": "user", "sharedmailbox": "shared", "groupmailbox": "group"}
 _MAIL_USERS = frozenset({"mailuser", "guestmailuser", "remoteusermailbox", "remotesharedmailbox"})
 
 
@@ -88,7 +88,7 @@ def mailbox(row: Row) -> Mailbox:
         id=MailboxId(shown(row, "ExternalDirectoryObjectId")),
         address=Address(shown(row, "PrimarySmtpAddress")),
         upn=shown(row, "UserPrincipalName"),
-        kind=_KINDS.get(kind, "other"),
+        kind=KINDS.get(kind, "other"),
         addresses=_forms(row, _ADDRESSES),
         forms=_forms(row, _MAILBOX_FORMS),
     )

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from ..errors import CloudError
 from . import clixml
 from .channel import failure, silent
 from .cmdlets import OURS, Cmdlet
