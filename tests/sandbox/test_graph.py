@@ -509,7 +509,7 @@ def test_filters_that_graph_takes(api: Api, text: str, expected: int) -> None:
         ("$filter=not(displayName eq 'a')", "Request_UnsupportedQuery"), ("$filter=endswith(displayName,'a')", "Request_UnsupportedQuery"),
         ("$filter=displayName gt 'a'", "Request_UnsupportedQuery"), ("$filter=tags eq 'a'", "Request_UnsupportedQuery"),
         ("$filter=displayName eq 7", "Request_BadRequest"), ("$top=0", "Request_UnsupportedQuery"), ("$top=1000", "Request_UnsupportedQuery"),
-        ("$skip=3", "Request_UnsupportedQuery"), ("$search=\"displayName:a\"", "NotEmulated"), ("$expand=owners", "NotEmulated"),
+        ("$skip=3", "Request_UnsupportedQuery"), ("$search=\"displayName:a\"", "NotEmulated"), ("$expand=tokenIssuancePolicies", "NotEmulated"),
         ("$orderby=appId", "Request_UnsupportedQuery"), ("$count=perhaps", "BadRequest"), ("$select=id&$select=appId", "BadRequest"),
         ("$format=xml", "NotEmulated"),
     ],

@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+CREDENTIALS_CHANGED = (
+    "Update application \u2013 Certificates and secrets management "  # as Entra writes it, with a blank at its end
+)
+
 
 @dataclass(frozen=True)
 class Actor:
@@ -90,3 +94,14 @@ def cmdlet_record(
         "AppId": "", "ClientAppId": "", "ExternalAccess": False, "OrganizationName": domain, "OriginatingServer": server,
         "Parameters": [{"Name": name, "Value": value} for name, value in parameters.items()], "SessionId": "",
     }  # fmt: skip
+
+
+def assigned(row: Any, value: str, app_id: str) -> tuple[Target, Target]:
+    """Whom "Add app role assignment to service principal" is about: the resource, then who was given the role."""
+    p = row.properties
+    changed = (("AppRole.Id", str(p["appRoleId"])), ("AppRole.Value", value), ("ServicePrincipal.ObjectID", str(p["principalId"])),
+               ("ServicePrincipal.DisplayName", str(p["principalDisplayName"])), ("ServicePrincipal.AppId", app_id))  # fmt: skip
+    return (
+        Target(str(p["resourceId"]), str(p["resourceDisplayName"]), "ServicePrincipal", changed),
+        Target(str(p["principalId"]), str(p["principalDisplayName"]), "ServicePrincipal"),
+    )

@@ -2,7 +2,7 @@
 ``$filter`` stands in ``odata_filter``. Pure: no tenant, no HTTP. What it does not know it refuses by name; it never ignores
 an option.
 
-Source: learn.microsoft.com/graph/query-parameters. Not imitated: $expand, $search.
+Source: learn.microsoft.com/graph/query-parameters. Not imitated: $search; $expand is the routes'.
 """
 
 import base64
@@ -34,6 +34,21 @@ _DOMAIN = {
     "navigation": {},
 }
 
+# Of the beta endpoint (learn.microsoft.com/graph/api/resources/serviceprincipalsigninactivity).
+_SIGN_INS = {
+    "kind": "EntityType",
+    "base": "entity",
+    "properties": {
+        "appId": {"type": "Edm.String", "nullable": True},
+        "applicationAuthenticationClientSignInActivity": {"type": "graph.signInActivity", "nullable": True},
+        "applicationAuthenticationResourceSignInActivity": {"type": "graph.signInActivity", "nullable": True},
+        "delegatedClientSignInActivity": {"type": "graph.signInActivity", "nullable": True},
+        "delegatedResourceSignInActivity": {"type": "graph.signInActivity", "nullable": True},
+        "lastSignInActivity": {"type": "graph.signInActivity", "nullable": True},
+    },
+    "navigation": {},
+}
+
 
 class Refused(Exception):
     """A query or body that Graph refuses: an HTTP status, Graph's code and text."""
@@ -54,7 +69,7 @@ def types() -> dict[str, Any]:
     """The Graph types by name: kind, base, properties with type and nullability."""
     text = files(__package__).joinpath("schema", "graph-types.json").read_text("utf-8")
     table: dict[str, Any] = json.loads(text)["types"]
-    return {"domain": _DOMAIN} | table
+    return {"domain": _DOMAIN, "servicePrincipalSignInActivity": _SIGN_INS} | table
 
 
 @cache

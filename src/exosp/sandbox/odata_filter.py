@@ -46,6 +46,7 @@ FILTERS: dict[str, dict[str, frozenset[str]]] = {
         "principalId": frozenset({"eq"}),
         "principalDisplayName": frozenset({"eq", "startswith"}),
     },
+    "servicePrincipalSignInActivity": {"appId": frozenset({"eq"})},
     "oAuth2PermissionGrant": {
         "clientId": frozenset({"eq"}),
         "consentType": frozenset({"eq"}),
@@ -69,7 +70,7 @@ class Filter:
     advanced: bool
 
 
-class _Parser:
+class Parser:
     def __init__(self, name: str, text: str) -> None:
         self.name = name
         self.text = text
@@ -284,7 +285,7 @@ def _fold(value: Any) -> Any:
 
 def parse_filter(name: str, text: str) -> Filter:
     """A ``$filter`` on a type. Raises Refused in Graph's words for a property or form that it does not take."""
-    parser = _Parser(name, text)
+    parser = Parser(name, text)
     try:
         keeps = parser.parse()
     except RecursionError:

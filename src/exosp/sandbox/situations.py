@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from . import catalog, rbac
-from .audit_log import Actor, Target, cmdlet_record
+from .audit_log import CREDENTIALS_CHANGED, Actor, Target, assigned, cmdlet_record
 from .directory import EXCHANGE_ONLINE, MICROSOFT_GRAPH, Entity, new_id
 from .exchange import Mailbox, Row
 from .people import User
@@ -39,9 +39,6 @@ _POLICY = {"right", "scope", "description"}
 _RBAC = {"role", "scope", "filter", "group", "unit", "name"}
 _DELEGATED = {"resource", "scopes", "for"}
 _OWNER = {"upn", "enabled", "application"}
-CREDENTIALS_CHANGED = (
-    "Update application \u2013 Certificates and secrets management "  # as Entra writes it, with a blank at its end
-)
 _RESOURCES = {"exchange": EXCHANGE_ONLINE, "graph": MICROSOFT_GRAPH}
 
 
@@ -383,14 +380,3 @@ class Application:
         if any(days is not None for days in times):
             own, person = (None if days is None else self.now - float(days) * DAY for days in times)
             self.directory.last_used[self.app_id] = (own, person)
-
-
-def assigned(row: Entity, value: str, app_id: str) -> tuple[Target, Target]:
-    """Whom "Add app role assignment to service principal" is about: the resource, then who was given the role."""
-    p = row.properties
-    changed = (("AppRole.Id", str(p["appRoleId"])), ("AppRole.Value", value), ("ServicePrincipal.ObjectID", str(p["principalId"])),
-               ("ServicePrincipal.DisplayName", str(p["principalDisplayName"])), ("ServicePrincipal.AppId", app_id))  # fmt: skip
-    return (
-        Target(str(p["resourceId"]), str(p["resourceDisplayName"]), "ServicePrincipal", changed),
-        Target(str(p["principalId"]), str(p["principalDisplayName"]), "ServicePrincipal"),
-    )

@@ -1,9 +1,10 @@
 """Microsoft Graph v1.0 as a provisioning client of any make uses it: applications, enterprise applications, app role
-assignments, secrets, owners, deleted items, the organization, ``$batch``.
+assignments, secrets, owners, deleted items, the organization, audit logs, ``$batch``.
 
 It shares no code with the client and knows nothing of it. A route, option or property that it does not emulate is
 answered 501 (or Graph's own 400) and named. Permissions are the token's ``roles`` alone: Entra roles in ``wids`` give none.
-Not imitated: beta, people, groups, delta, change notifications, writes to app management policies.
+Of the beta endpoint one route alone is here, which has no other. Not imitated: the rest of beta, groups, delta, change
+notifications, writes to app management policies.
 """
 
 import asyncio
@@ -22,12 +23,25 @@ from .. import hangup, odata
 from ..directory import MICROSOFT_GRAPH
 from ..tenant import Tenant
 from ..tokens import TokenFault
-from . import applications, assignments, batch, company, deleted, federated, owners, policies, principals, security
+from . import (
+    applications,
+    assignments,
+    audits,
+    batch,
+    company,
+    deleted,
+    federated,
+    owners,
+    policies,
+    principals,
+    security,
+    users,
+)  # fmt: skip
 from .wire import Call, GraphError, Reply, Route, Service, bad_request, not_emulated
 
 ROUTES: tuple[Route, ...] = (
     *applications.routes(), *principals.routes(), *assignments.routes(), *owners.routes(), *company.routes(),
-    *policies.routes(), *deleted.routes(), *federated.routes(), *security.routes(),
+    *policies.routes(), *deleted.routes(), *federated.routes(), *security.routes(), *audits.routes(), *users.routes(),
 )  # fmt: skip
 _COMPILED = [(route, route.pattern()) for route in ROUTES]
 
@@ -120,9 +134,10 @@ class _Graph:
         """The request as a call. The token comes first: nothing is learned without one."""
         claims = self._authenticate(request.headers.get("Authorization", ""))
         path, _, query = request.raw_path.partition("?")
-        if path.lower().startswith("/beta"):
+        version = path.strip("/").partition("/")[0].lower()
+        if version == "beta" and not any(r.version == version and p.fullmatch(unquote(path[5:])) for r, p in _COMPILED):
             raise not_emulated(f"the beta endpoint ({request.method} {unquote(path)})")
-        if not path.lower().startswith("/v1.0"):
+        if version not in ("v1.0", "beta"):
             raise bad_request(f"Invalid version: {unquote(path).strip('/').partition('/')[0]}", "BadRequest")
         body = None
         raw = await request.read()
@@ -137,7 +152,8 @@ class _Graph:
             except (ValueError, RecursionError):
                 raise bad_request("Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON format.", "BadRequest") from None  # fmt: skip
         headers = {name.lower(): value for name, value in request.headers.items()}
-        return Call(request.method, path[5:] or "/", _query(query), headers, body, f"https://{request.host}", claims)
+        base, rest = f"https://{request.host}", path[1 + len(version) :] or "/"
+        return Call(request.method, rest, _query(query), headers, body, base, claims, version)
 
     def _authenticate(self, header: str) -> dict[str, Any]:
         kind, _, token = header.partition(" ")
@@ -205,7 +221,7 @@ class _Graph:
         path = unquote(call.path.replace("%2F", "\0").replace("%2f", "\0"))
         known = False
         for route, pattern in _COMPILED:
-            found = pattern.fullmatch(path)
+            found = pattern.fullmatch(path) if route.version == call.version else None
             if not found:
                 continue
             known = True

@@ -8,10 +8,11 @@ assignments along.
 from typing import Any
 
 from .. import odata
+from ..audit_log import CREDENTIALS_CHANGED, Target
 from ..catalog import application_properties
 from ..directory import Entity, new_id
 from . import credentials
-from .wire import APP_READ, APP_WRITE, Call, GraphError, Reply, Route, Service, bad_request, forbidden, required
+from .wire import APP_READ, APP_WRITE, Call, Expand, GraphError, Reply, Route, Service, bad_request, forbidden, required
 
 KIND = "application"
 READ_ONLY = frozenset({
@@ -19,6 +20,11 @@ READ_ONLY = frozenset({
     "disabledByMicrosoftStatus", "publisherDomain",
 })  # fmt: skip
 AUDIENCES = frozenset({"AzureADMyOrg", "AzureADMultipleOrgs", "AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount"})  # fmt: skip
+
+
+def target(entity: Entity, kind: str = "Application") -> Target:
+    """What the audit log says that a write was about."""
+    return Target(entity.id, str(entity.properties["displayName"]), kind)
 
 
 def find(service: Service, key: dict[str, str]) -> Entity:
@@ -42,7 +48,15 @@ def owned(call: Call, entity: Entity) -> None:
 
 def listing(service: Service, call: Call) -> Reply:
     call.need(*APP_READ)
-    return service.page(call, KIND, "applications", service.directory.applications.values())
+    rows = service.directory.applications.values()
+    return service.page(call, KIND, "applications", rows, expand=_owners(service))
+
+
+def _owners(service: Service) -> Expand:
+    from . import owners  # which looks up applications itself
+
+    expand: Expand = owners.expanded(service)
+    return expand
 
 
 def counting(service: Service, call: Call) -> Reply:
@@ -52,7 +66,7 @@ def counting(service: Service, call: Call) -> Reply:
 
 def read(service: Service, call: Call, **key: str) -> Reply:
     call.need(*APP_READ)
-    return service.one(call, KIND, "applications", find(service, key))
+    return service.one(call, KIND, "applications", find(service, key), expand=_owners(service))
 
 
 def create(service: Service, call: Call) -> Reply:
@@ -79,6 +93,7 @@ def _created(service: Service, call: Call, values: dict[str, Any]) -> Reply:
     entity.flap = faults.draw("read-flap")
     entity.usable_at = now + faults.draw("backing-application-lag")
     directory.applications[entity.id] = entity
+    service.audit(call, "Add application", "Add", target(entity))
     reply = service.one(call, KIND, "applications", entity, 201)
     if shown and "passwordCredentials" in reply.body:
         reply.body["passwordCredentials"] = shown
@@ -130,7 +145,7 @@ def update(service: Service, call: Call, **key: str) -> Reply:
     entity = find(service, key)
     owned(call, entity)
     values = odata.check(KIND, call.json())
-    _changed(service, entity, values)
+    _changed(service, call, entity, values)
     return Reply()
 
 
@@ -146,10 +161,12 @@ def mirrored(application: Entity) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _changed(service: Service, application: Entity, values: dict[str, Any]) -> None:
+def _changed(service: Service, call: Call, application: Entity, values: dict[str, Any]) -> None:
     """Change an application, and with it what its enterprise application takes from it."""
     before = mirrored(application)
     change(service, application, values)
+    credential = {"keyCredentials", "passwordCredentials"} & set(values)
+    service.audit(call, CREDENTIALS_CHANGED if credential else "Update application", "Update", target(application))
     principal = service.directory.principal(str(application.properties["appId"]))
     if principal:
         principal.properties |= {name: value for name, value in mirrored(application).items() if value != before[name]}
@@ -170,7 +187,7 @@ def upsert(service: Service, call: Call, uniqueName: str) -> Reply:  # noqa: N80
             raise bad_request("Invalid value specified for property 'uniqueName' of resource 'Application'.")
         return _created(service, call, values)
     owned(call, entity)
-    _changed(service, entity, values)
+    _changed(service, call, entity, values)
     return Reply()
 
 
@@ -192,9 +209,11 @@ def delete(service: Service, call: Call, **key: str) -> Reply:
     directory.applications.pop(entity.id)
     entity.properties["deletedDateTime"] = service.tenant.clock.iso()
     directory.deleted_applications[entity.id] = entity
+    service.audit(call, "Delete application", "Delete", target(entity))
     principal = directory.principal(str(entity.properties["appId"]))
     if principal:
         forget_principal(service, principal)
+        service.audit(call, "Remove service principal", "Delete", target(principal, "ServicePrincipal"))
     return Reply()
 
 
@@ -217,14 +236,18 @@ def add_password(service: Service, call: Call, **key: str) -> Reply:
     call.need(*APP_WRITE)
     entity = find(service, key)
     owned(call, entity)
-    return credentials.add_password(service, call, entity)
+    reply = credentials.add_password(service, call, entity)
+    service.audit(call, CREDENTIALS_CHANGED, "Update", target(entity))
+    return reply
 
 
 def remove_password(service: Service, call: Call, **key: str) -> Reply:
     call.need(*APP_WRITE)
     entity = find(service, key)
     owned(call, entity)
-    return credentials.remove_password(service, call, entity)
+    reply = credentials.remove_password(service, call, entity)
+    service.audit(call, CREDENTIALS_CHANGED, "Update", target(entity))
+    return reply
 
 
 def routes() -> list[Route]:

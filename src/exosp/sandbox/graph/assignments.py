@@ -6,6 +6,7 @@ app_role_assignment_resource.go for the refusals of a fresh enterprise applicati
 """
 
 from .. import odata
+from ..audit_log import assigned
 from ..catalog import assignment_properties
 from ..directory import Entity
 from . import principals
@@ -90,6 +91,9 @@ def create(service: Service, call: Call, **key: str) -> Reply:
     entity.flap = faults.draw("read-flap")
     entity.usable_at = now + faults.draw("consent-lag")
     directory.app_role_assignments[entity.id] = entity
+    value = next((str(row["value"]) for row in resource.properties["appRoles"] if row["id"] == role), role)
+    service.audit(call, "Add app role assignment to service principal", "Assign",
+                  *assigned(entity, value, str(principal.properties["appId"])))  # fmt: skip
     return service.one(call, KIND, _collection(call), entity, 201)
 
 
@@ -97,6 +101,7 @@ def delete(service: Service, call: Call, assignment: str, **key: str) -> Reply:
     _may_write(call)
     entity = _one(service, call, assignment, key)
     del service.directory.app_role_assignments[entity.id]
+    service.audit(call, "Remove app role assignment from service principal", "Unassign", *assigned(entity, "", ""))
     return Reply()
 
 

@@ -63,6 +63,8 @@ def delete(service: Service, call: Call, id: str) -> Reply:  # noqa: A002
     held, entity = _find(service, id)
     applications.owned(call, entity)
     del held.deleted(service)[entity.id]
+    service.audit(call, f"Hard delete {'application' if held.kind == 'application' else 'service principal'}", "Delete",
+                  applications.target(entity, held.kind[0].upper() + held.kind[1:]))  # fmt: skip
     return Reply()
 
 
@@ -73,6 +75,8 @@ def restore(service: Service, call: Call, id: str) -> Reply:  # noqa: A002
     if held.kind == "servicePrincipal" and service.directory.principal(app_id) is not None:
         raise GraphError(409, "Request_MultipleObjectsWithSameKeyValue", f"The service principal cannot be created, updated, or restored because the service principal name {app_id} is already in use.")  # fmt: skip
     _bring_back(service, held, entity)
+    service.audit(call, "Restore application" if held.kind == "application" else "Restore service principal", "Update",
+                  applications.target(entity, held.kind[0].upper() + held.kind[1:]))  # fmt: skip
     faults = service.tenant.faults
     if held.kind == "application" and faults["restored-principal"]:
         bin_ = _BINS[1]

@@ -6,7 +6,8 @@ Not imitated: upsert by name, claims matching expressions, the limit's exemption
 
 from typing import Any
 
-from ..directory import new_id
+from ..audit_log import CREDENTIALS_CHANGED
+from ..directory import Entity, new_id
 from . import applications
 from .wire import APP_READ, APP_WRITE, Call, GraphError, Reply, Route, Service, bad_request, not_found, required
 
@@ -16,8 +17,8 @@ _MOST = 20  # of one application
 
 def listing(service: Service, call: Call, **key: str) -> Reply:
     call.need(*APP_READ)
-    rows = list(applications.find(service, key).federated.values())
-    return Reply(200, {"@odata.context": f"{call.base}/v1.0/$metadata#federatedIdentityCredentials", "value": rows})
+    rows = [Entity(row, 0.0) for row in applications.find(service, key).federated.values()]
+    return service.page(call, "federatedIdentityCredential", "federatedIdentityCredentials", rows)
 
 
 def create(service: Service, call: Call, **key: str) -> Reply:
@@ -48,6 +49,7 @@ def create(service: Service, call: Call, **key: str) -> Reply:
         )
     made: dict[str, Any] = {"id": new_id(), "description": None, **body}
     holder.federated[made["id"]] = made
+    service.audit(call, CREDENTIALS_CHANGED, "Update", applications.target(holder))
     return Reply(201, made)
 
 
@@ -57,13 +59,17 @@ def remove(service: Service, call: Call, credential: str, **key: str) -> Reply:
     applications.owned(call, holder)
     if holder.federated.pop(credential.lower(), None) is None:
         raise not_found(credential)
+    service.audit(call, CREDENTIALS_CHANGED, "Update", applications.target(holder))
     return Reply()
 
 
 def routes() -> list[Route]:
-    place = "/applications/{id}/federatedIdentityCredentials"
     return [
-        Route("GET", place, listing),
-        Route("POST", place, create),
-        Route("DELETE", f"{place}/{{credential}}", remove),
+        route
+        for one in ("/applications/{id}", "/applications(appId='{appId}')")
+        for route in (
+            Route("GET", f"{one}/federatedIdentityCredentials", listing),
+            Route("POST", f"{one}/federatedIdentityCredentials", create),
+            Route("DELETE", f"{one}/federatedIdentityCredentials/{{credential}}", remove),
+        )
     ]

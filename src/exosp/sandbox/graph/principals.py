@@ -8,16 +8,21 @@ gets instead), CIPP#1142 (a second one is a conflict). Not imitated: creating on
 from typing import Any
 
 from .. import odata
+from ..audit_log import Target
 from ..catalog import principal_properties
 from ..directory import Entity, new_id
 from . import applications, credentials
-from .wire import APP_READ, APP_WRITE, Call, GraphError, Reply, Route, Service, bad_request, forbidden, required
+from .wire import APP_READ, APP_WRITE, Call, Expand, GraphError, Reply, Route, Service, bad_request, forbidden, required
 
 KIND = "servicePrincipal"
 READ_ONLY = frozenset({
     "appDisplayName", "appId", "appOwnerOrganizationId", "applicationTemplateId", "createdByAppId", "deletedDateTime",
     "disabledByMicrosoftStatus", "signInAudience", "verifiedPublisher", "resourceSpecificApplicationPermissions",
 })  # fmt: skip
+
+
+def _target(entity: Entity) -> Target:
+    return applications.target(entity, "ServicePrincipal")
 
 
 def find(service: Service, key: dict[str, str]) -> Entity:
@@ -32,7 +37,15 @@ def find(service: Service, key: dict[str, str]) -> Entity:
 
 def listing(service: Service, call: Call) -> Reply:
     call.need(*APP_READ)
-    return service.page(call, KIND, "servicePrincipals", service.directory.service_principals.values())
+    rows = service.directory.service_principals.values()
+    return service.page(call, KIND, "servicePrincipals", rows, expand=_owners(service))
+
+
+def _owners(service: Service) -> Expand:
+    from . import owners  # which looks up enterprise applications itself
+
+    expand: Expand = owners.expanded(service)
+    return expand
 
 
 def counting(service: Service, call: Call) -> Reply:
@@ -42,7 +55,7 @@ def counting(service: Service, call: Call) -> Reply:
 
 def read(service: Service, call: Call, **key: str) -> Reply:
     call.need(*APP_READ)
-    return service.one(call, KIND, "servicePrincipals", find(service, key))
+    return service.one(call, KIND, "servicePrincipals", find(service, key), expand=_owners(service))
 
 
 def create(service: Service, call: Call) -> Reply:
@@ -86,6 +99,7 @@ def create(service: Service, call: Call) -> Reply:
     entity.usable_at = now + faults.draw("assignment-lag")
     entity.synced_at = now + faults.draw("exchange-sync-lag")
     directory.service_principals[entity.id] = entity
+    service.audit(call, "Add service principal", "Add", _target(entity))
     reply = service.one(call, KIND, "servicePrincipals", entity, 201)
     reply.headers["Location"] = (
         f"{call.base}/v2/{directory.tenant_id}/directoryObjects/{entity.id}/Microsoft.DirectoryServices.ServicePrincipal"
@@ -117,26 +131,38 @@ def _writable(service: Service, call: Call, key: dict[str, str]) -> Entity:
 
 
 def update(service: Service, call: Call, **key: str) -> Reply:
-    change(service, _writable(service, call, key), odata.check(KIND, call.json()))
+    entity, values = _writable(service, call, key), odata.check(KIND, call.json())
+    change(service, entity, values)
+    service.audit(call, "Update service principal", "Update", _target(entity))
     return Reply()
 
 
 def delete(service: Service, call: Call, **key: str) -> Reply:
-    applications.forget_principal(service, _writable(service, call, key))
+    entity = _writable(service, call, key)
+    applications.forget_principal(service, entity)
+    service.audit(call, "Remove service principal", "Delete", _target(entity))
     return Reply()
 
 
 def add_password(service: Service, call: Call, **key: str) -> Reply:
-    return credentials.add_password(service, call, _writable(service, call, key))
+    entity = _writable(service, call, key)
+    reply = credentials.add_password(service, call, entity)
+    service.audit(call, "Add service principal credentials", "Update", _target(entity))
+    return reply
 
 
 def remove_password(service: Service, call: Call, **key: str) -> Reply:
-    return credentials.remove_password(service, call, _writable(service, call, key))
+    entity = _writable(service, call, key)
+    reply = credentials.remove_password(service, call, entity)
+    service.audit(call, "Remove service principal credentials", "Update", _target(entity))
+    return reply
 
 
 def delegated(service: Service, call: Call, **key: str) -> Reply:
-    """Delegated grants: what people and administrators consented to."""
-    call.need("Directory.Read.All", "Directory.ReadWrite.All", "DelegatedPermissionGrant.ReadWrite.All", "Application.Read.All", "Application.ReadWrite.All")  # fmt: skip
+    """Delegated grants: what people and administrators consented to, all of them (oauth2permissiongrant-list), or one
+    enterprise application's (serviceprincipal-list-oauth2permissiongrants). Application.Read.All does for the latter alone."""
+    one = ("Application.Read.All", "Application.ReadWrite.All") if key else ()
+    call.need("DelegatedPermissionGrant.Read.All", "DelegatedPermissionGrant.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All", *one)  # fmt: skip
     rows = list(service.directory.permission_grants.values())
     if key:
         client = find(service, key).id
@@ -170,13 +196,19 @@ def consent(service: Service, call: Call) -> Reply:
         service.now(),
     )  # fmt: skip
     directory.permission_grants[row.id] = row
+    service.audit(call, "Add delegated permission grant", "Assign", _target(resource), _target(client))
     return service.one(call, "oAuth2PermissionGrant", "oauth2PermissionGrants", row, 201)
 
 
 def withdraw(service: Service, call: Call, **key: str) -> Reply:
     call.need("DelegatedPermissionGrant.ReadWrite.All")
-    if service.directory.permission_grants.pop(key["id"], None) is None:
+    row = service.directory.permission_grants.pop(key["id"], None)
+    if row is None:
         raise GraphError(404, "Request_ResourceNotFound", f"Resource '{key['id']}' does not exist or one of its queried reference-property objects are not present.")  # fmt: skip
+    held = [service.directory.service_principals.get(str(row.properties[name])) for name in ("resourceId", "clientId")]
+    service.audit(
+        call, "Remove delegated permission grant", "Unassign", *(_target(entity) for entity in held if entity)
+    )
     return Reply()
 
 

@@ -1,5 +1,5 @@
 """What a tenant's own rules say before anybody writes: security defaults, Conditional Access, roles that lie ready in PIM.
-Read only: the knob conditional-access-block, and the directory's eligible roles, set them.
+Read only: the knob conditional-access-block, the directory's eligible roles and the tenant file set them.
 
 Sources: learn.microsoft.com/graph/api/identitysecuritydefaultsenforcementpolicy-get, conditionalaccessroot-list-policies,
 rbacapplication-list-roleeligibilityscheduleinstances and their permission tables.
@@ -28,7 +28,7 @@ def defaults(service: Service, call: Call) -> Reply:
             "id": "00000000-0000-0000-0000-000000000005",
             "displayName": "Security Defaults",
             "description": "Security defaults is a set of basic identity security mechanisms recommended by Microsoft.",
-            "isEnabled": False,
+            "isEnabled": service.directory.security_defaults,
         },
     )
 

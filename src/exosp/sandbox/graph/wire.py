@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .. import odata
+from ..audit_log import Target
 from ..directory import Directory, Entity
 from ..odata_filter import parse_filter
 from ..tenant import Tenant
@@ -68,7 +69,7 @@ def required(prop: str, resource: str) -> GraphError:
 
 @dataclass
 class Call:
-    """One request: ``path`` is what follows /v1.0, ``headers`` have lower-case names, ``base`` ends before /v1.0."""
+    """One request: ``path`` is what follows the version, ``headers`` have lower-case names, ``base`` ends before it."""
 
     method: str
     path: str
@@ -77,6 +78,7 @@ class Call:
     body: Any
     base: str
     claims: dict[str, Any]
+    version: str = "v1.0"
 
     @property
     def caller(self) -> str:
@@ -121,13 +123,16 @@ class Route:
     method: str
     template: str
     handler: Handler
+    version: str = "v1.0"
 
     def pattern(self) -> re.Pattern[str]:
         text = re.sub(r"'\\\{(\w+)\\\}'", r"'(?P<\1>(?:[^']|'')*)'", re.escape(self.template))
         return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/()]+)", text) + "/?", re.IGNORECASE)
 
 
+_PAGE = 100
 ROUTING_OPTIONS = frozenset({"$select", "$filter", "$top", "$count", "$skiptoken", "$orderby"})
+Expand = Callable[[Call, Entity], dict[str, Any]]  # what $expand adds to an object
 
 
 class Service:
@@ -199,20 +204,38 @@ class Service:
     def chosen(self, call: Call, kind: str) -> list[str] | None:
         return odata.select(kind, call.query["$select"]) if "$select" in call.query else None
 
-    def one(self, call: Call, kind: str, collection: str, entity: Entity, status: int = 200) -> Reply:
-        """One object; on a read only $select is taken."""
+    def audit(self, call: Call, activity: str, operation: str, *targets: Target) -> None:
+        """Let the directory's audit log know what the caller did."""
+        self.directory.note(activity, operation, self.directory.actor(call.caller), *targets)
+
+    def one(
+        self, call: Call, kind: str, collection: str, entity: Entity, status: int = 200, expand: Expand | None = None
+    ) -> Reply:
+        """One object; on a read only $select is taken, and $expand where there is something to expand."""
         for option in call.query:
-            if option != "$select":
+            if option != "$select" and not (option == "$expand" and expand):
                 raise not_emulated(f"{option} on {call.method} {call.path}")
         fields = self.chosen(call, kind)
         listed = f"({','.join(fields)})" if fields else ""
         context = {"@odata.context": f"{call.base}/v1.0/$metadata#{collection}{listed}/$entity"}
-        return Reply(status, context | project(entity.properties, fields, single=True))
+        more = expand(call, entity) if expand and "$expand" in call.query else {}
+        return Reply(status, context | project(entity.properties, fields, single=True) | more)
 
-    def page(self, call: Call, kind: str, collection: str, entities: Iterable[Entity], annotate: bool = False) -> Reply:
-        """A page of a collection under $filter, $select, $top, $count, $orderby. Its nextLink serves a frozen order."""
+    def page(
+        self,
+        call: Call,
+        kind: str,
+        collection: str,
+        entities: Iterable[Entity],
+        annotate: bool = False,
+        *,
+        expand: Expand | None = None,
+        narrow: Callable[[str], Callable[[dict[str, Any]], bool]] | None = None,
+    ) -> Reply:
+        """A page of a collection under $filter, $select, $top, $count, $orderby, and $expand where there is something to
+        expand. Its nextLink serves a frozen order. ``narrow``: how $filter is read, where it is not a directory object's."""
         for option in call.query:
-            if option not in ROUTING_OPTIONS:
+            if option not in ROUTING_OPTIONS and not (option == "$expand" and expand):
                 raise _option(option)
         fields = self.chosen(call, kind)
         if "$skiptoken" in call.query:
@@ -222,30 +245,44 @@ class Service:
                 raise bad_request("The specified page token value has expired and can no longer be included in your request.", "Directory_ExpiredPageToken")  # fmt: skip
             (rows, total), start = self._cursors[name], int(offset)
         else:
-            (rows, total), name, start = self._query(call, kind, entities), "", 0
+            (rows, total), name, start = self._query(call, kind, entities, narrow), "", 0
         size = self._size(call)
         end = start + size
         body: dict[str, Any] = {
-            "@odata.context": f"{call.base}/v1.0/$metadata#{collection}{'(' + ','.join(fields) + ')' if fields else ''}"
+            "@odata.context": f"{call.base}/{call.version}/$metadata#{collection}{'(' + ','.join(fields) + ')' if fields else ''}"
         }
         if total is not None and start == 0:
             body["@odata.count"] = total
         if end < len(rows):
             self.tenant.faults.note("page-size")
             name = name or self._remember(rows, total)
-            kept = "".join(f"&{key}={_quote(call.query[key])}" for key in ("$select", "$top") if key in call.query)
-            body["@odata.nextLink"] = f"{call.base}/v1.0{call.path}?$skiptoken={name}-{end}{kept}"
+            kept = "".join(
+                f"&{key}={_quote(call.query[key])}" for key in ("$select", "$top", "$expand") if key in call.query
+            )
+            body["@odata.nextLink"] = f"{call.base}/{call.version}{call.path}?$skiptoken={name}-{end}{kept}"
         tag = {"@odata.type": f"#microsoft.graph.{kind}"} if annotate else {}
         body["value"] = [tag | project(row.properties, fields, single=False) for row in rows[start:end]]
+        if expand and "$expand" in call.query:
+            for shown, row in zip(body["value"], rows[start:end], strict=True):
+                shown |= expand(call, row)
         return Reply(200, body)
 
-    def _query(self, call: Call, kind: str, entities: Iterable[Entity]) -> tuple[list[Entity], int | None]:
+    def _query(
+        self,
+        call: Call,
+        kind: str,
+        entities: Iterable[Entity],
+        narrow: Callable[[str], Callable[[dict[str, Any]], bool]] | None = None,
+    ) -> tuple[list[Entity], int | None]:
         counting = call.query.get("$count", "false").lower()
         if counting not in ("true", "false"):
             raise bad_request(f"Invalid value '{call.query['$count']}' for $count query option.", "BadRequest")
         advanced = call.eventual and counting == "true"
         rows = self.listed(entities)
-        if "$filter" in call.query:
+        if "$filter" in call.query and narrow is not None:
+            keeps = narrow(call.query["$filter"])
+            rows = [row for row in rows if keeps(row.properties)]
+        elif "$filter" in call.query:
             wanted = parse_filter(kind, call.query["$filter"])
             if wanted.advanced and not advanced:
                 raise bad_request("Operator is not supported because the required parameters might be missing. Try adding $count=true query parameter and ConsistencyLevel:eventual header. Refer to https://aka.ms/graph-docs/advanced-queries for more information.", "Request_UnsupportedQuery")  # fmt: skip
@@ -273,7 +310,8 @@ class Service:
         top = call.query["$top"]
         if not top.isdecimal() or not 1 <= int(top) <= 999:
             raise bad_request("Invalid page size specified: '{0}'. Must be between 1 and 999 inclusive.".replace("{0}", top[:20]), "Request_UnsupportedQuery")  # fmt: skip
-        return min(size, int(top))
+        # A service's own page is a hundred, and $top asks for more (application-list); a smaller one is the knob's.
+        return int(top) if size >= _PAGE else min(size, int(top))
 
     def _remember(self, rows: list[Entity], total: int | None) -> str:
         name = f"RFNwdAIAAQ{next(self._numbers):08d}"
