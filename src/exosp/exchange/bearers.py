@@ -82,13 +82,6 @@ class Bearers:
             return _WHICH_ROW
         return Bearer("entry", mine[0].identity)
 
-    def on_behalf(self, shown: str) -> Bearer:
-        """As ``judge``, of a list of recipients: a person stands there by any name, a GUID among them."""
-        found = self._by_form.get(shown.strip().lower())
-        if found is not None:
-            return found
-        return _NOBODY if _SOMEBODYS.fullmatch(shown.strip().lower()) else _SOMEBODY
-
     # What was asked
 
     def unasked(self, sids: Iterable[str]) -> list[str]:

@@ -5,7 +5,7 @@ whole in memory. Rows are joined by identities that were read beforehand; what s
 A Get-* may answer an unknown identity with every row: no row is believed for its place.
 
 Nothing here waits. ``repeat`` is handed in (``patience``'s transport): it is given each read, and may send it again; what is
-not answered even so is said of each mailbox.
+not answered even so is said of each mailbox. While one waits because the service said so, nothing new is sent.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from .. import tenant
 from ..census import Held, Listed, ListedKind
@@ -23,8 +23,8 @@ from ..inventory import AccessPolicy, Entry, Event, Grant, Organization, Right
 from ..snapshot import Address, AppId, ClientAccess, MailboxId, ManagementRole, ManagementScope
 from . import records
 from .bearers import Bearer, Bearers
-from .cmdlets import Answer, Cmdlet, Item, Paging, Row, Rows
-from .errors import SERVICE
+from .cmdlets import Answer, Cmdlet, Item, Pages, Paging, Row, Rows
+from .errors import SERVICE, UNAUTHORIZED
 from .flowing import Flow
 from .joining import several, shown, truth
 from .spreading import ALONE, Pieces
@@ -63,6 +63,9 @@ OPERATIONS = (
     "New-ManagementRoleAssignment", "Remove-ManagementRoleAssignment", "New-ManagementScope", "Set-ManagementScope",
     "Remove-ManagementScope", "Set-CASMailbox", "Set-TransportConfig",
 )  # fmt: skip
+_NOT_TO_BE_HAD = frozenset(
+    {"CommandNotFoundException", "NamedParameterNotFound", UNAUTHORIZED}
+)  # the cmdlet, for anybody
 _LOGGED = 5000  # rows of the log at once, the most it gives
 
 
@@ -99,18 +102,9 @@ class Census:
         return tuple(dict.fromkeys(map(_entry, self._rows(Cmdlet("Get-ServicePrincipal")))))
 
     def mailboxes(self, kind: ListedKind) -> Iterator[Sequence[Listed]]:
-        """A mailbox that comes twice, as where the list began anew, is handed out once."""
-        seen: set[str] = set()
-        for rows in self._pages(Cmdlet("Get-Mailbox", {**_ALL, **_SWITCHES[kind]}), _COLUMNS):
-            page = []
-            for row in rows:
-                found = _listed(row, kind)
-                name = found.guid or found.id or found.identity
-                if name not in seen:
-                    seen.add(name)
-                    page.append(found)
-            if page:
-                yield page
+        """After a CloudError the next page may be asked for again."""
+        pages = self._remoting.pages(Cmdlet("Get-Mailbox", {**_ALL, **_SWITCHES[kind]}), _COLUMNS)
+        return _Mailboxes(kind, pages, self._next)
 
     def send_as(self, entry: Entry) -> Iterator[tuple[str, Grant]]:
         """Exchange's filter is believed where all rows name one trustee who can be this entry. An unknown trustee may be
@@ -197,6 +191,8 @@ class Census:
     def permissions(
         self, mailboxes: Iterator[Sequence[Listed]], kind: ListedKind, entries: Sequence[Entry]
     ) -> Iterator[Held]:
+        """Grants that show in rows: who may send on a mailbox's behalf stands in ``Listed``. A mailbox's own (SELF) is none.
+        Raises CloudError where the caller lacks the cmdlet."""
         cmdlet = Cmdlet(
             "Get-MailboxPermission", {**_ALL, "IncludeUnresolvedPermissions": True, **_SWITCHES[kind]}, over="Identity"
         )
@@ -233,6 +229,9 @@ class Census:
 
     def _permissions(self, cmdlet: Cmdlet, some: list[Listed], bearers: Bearers) -> list[Held]:
         answers = self._ask(cmdlet, some)
+        for answer in answers:
+            if isinstance(answer, tenant.Failed) and answer.error.code in _NOT_TO_BE_HAD:
+                raise answer.error
         rows = {
             n: list(dict.fromkeys(map(_Ace, answer.rows)))
             for n, answer in enumerate(answers)
@@ -373,6 +372,7 @@ class Census:
 
         def ask() -> None:
             nonlocal left
+            self._flow.release(waits)
             began = self._flow.began()
             came = list(self._remoting.run(cmdlet, [items[n] for n in left]))
             self._count()
@@ -382,31 +382,39 @@ class Census:
             errors = [answer.error for n in left if isinstance(answer := answers[n], tenant.Failed)]
             if any(isinstance(error, Throttled) for error in errors):
                 self._flow.throttled(began)
+                self._flow.hold(waits)
             else:
                 self._flow.went_well()
             if errors:
                 raise max(errors, key=_wait)
 
-        with contextlib.suppress(Throttled, Unreachable):  # each of those that are left has its own
-            self._repeat(ask)
+        waits = object()
+        try:
+            with contextlib.suppress(Throttled, Unreachable):  # each of those that are left has its own
+                self._repeat(ask)
+        finally:
+            self._flow.release(waits)
         if len(items) > 1:
             for n, answer in enumerate(answers):
                 if isinstance(answer, tenant.Unknown):
                     [answers[n]] = self._ask(cmdlet, [some[n]])
         return answers
 
-    def _pages(self, cmdlet: Cmdlet, columns: Sequence[str] = ()) -> Iterator[Sequence[Row]]:
+    def _pages(self, cmdlet: Cmdlet) -> Iterator[Sequence[Row]]:
         """Raises CloudError once repeating does not help either."""
-        pages = self._remoting.pages(cmdlet, columns)
+        pages = self._remoting.pages(cmdlet)
         try:
-            while True:
-                self._count()
-                rows = self._repeat(lambda: next(pages, None))
-                if rows is None:
-                    return
+            while (rows := self._next(pages)) is not None:
                 yield rows
         finally:
             pages.close()
+
+    def _next(self, pages: Pages) -> Sequence[Row] | None:
+        def fetch() -> Sequence[Row] | None:
+            self._count()
+            return next(pages, None)
+
+        return self._repeat(fetch)
 
     def _rows(self, cmdlet: Cmdlet) -> list[Row]:
         """All rows of a short list."""
@@ -437,6 +445,36 @@ class Census:
     def _count(self) -> None:
         with self._counting:
             self.requests += 1
+
+
+class _Mailboxes:
+    """The pages of one list of mailboxes. One that comes twice, as where a list began anew, is handed out once."""
+
+    def __init__(self, kind: ListedKind, pages: Pages, fetch: Callable[[Pages], Sequence[Row] | None]) -> None:
+        self._kind: ListedKind = kind
+        self._pages = pages
+        self._fetch = fetch
+        self._seen: set[str] = set()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Sequence[Listed]:
+        while (rows := self._fetch(self._pages)) is not None:
+            page = []
+            for row in rows:
+                found = _listed(row, self._kind)
+                name = found.guid or found.id or found.identity
+                if name not in self._seen:
+                    self._seen.add(name)
+                    page.append(found)
+            if page:
+                return page
+        raise StopIteration
+
+    def close(self) -> None:
+        """Leave the list where it is."""
+        self._pages.close()
 
 
 class _Ace:
@@ -479,12 +517,6 @@ def _held(box: Listed, aces: Iterable[_Ace], bearers: Bearers, named: dict[tuple
             people += 1
         else:
             grants += _grants(ace, bearer.entry)
-    for text in box.on_behalf:
-        bearer = bearers.on_behalf(text)
-        if bearer.kind == "somebody":
-            people += 1
-        else:
-            grants.append(Grant("SendOnBehalf", text, entry=bearer.entry))
     return Held(box, tuple(dict.fromkeys(grants)), people, inherited)
 
 

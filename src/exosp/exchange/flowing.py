@@ -25,6 +25,7 @@ class Flow:
         self._pieces = pieces
         self._bears = float(pieces.flights)
         self._halved = 0  # how often that was halved: what was under way then says nothing new
+        self._waits: set[object] = set()  # requests that the service told to come back later
         self._ready = threading.Condition()
         self._loads: list[_Load] = []
         self._helpers: list[threading.Thread] = []
@@ -84,6 +85,16 @@ class Flow:
         with self._ready:
             self._bears = min(float(self._pieces.flights), self._bears + 1 / self._bears)
 
+    def hold(self, who: object) -> None:
+        """Nothing more goes out until ``who`` is released: it waits as long as the service said."""
+        with self._ready:
+            self._waits.add(who)
+
+    def release(self, who: object) -> None:
+        with self._ready:
+            self._waits.discard(who)
+            self._ready.notify_all()
+
     def close(self, wait: float = 5.0) -> None:
         """Let the helpers go, those in the middle of a request for so many seconds at most."""
         with self._ready:
@@ -118,7 +129,7 @@ class Flow:
                 self._ready.notify_all()
 
     def _next(self, number: int) -> "_Load | None":
-        if number >= max(1.0, self._bears):
+        if self._waits or number >= max(1.0, self._bears):
             return None
         return next((load for load in reversed(self._loads) if load.waiting), None)
 
