@@ -67,8 +67,17 @@ def parse(text: str, path: Path, checks: Collection[str] = NAMES) -> Settings:
     else:
         found = _Reader(source, path, {}, faults, allow_outside=False).settings(root, tuple(checks))
     if faults:
-        raise PlaybookError(str(path), list(dict.fromkeys(faults)), CALLED)
+        raise PlaybookError(str(path), list(dict.fromkeys(map(_quotes, faults))), CALLED)
     return found
+
+
+def _quotes(fault: Fault) -> Fault:
+    """What begins with * is an alias to YAML, and to whoever wrote it here a pattern."""
+    return (
+        replace(fault, hint='what begins with * stands in quotes: "*@board.contoso.com"')
+        if " alias" in fault.what
+        else fault
+    )
 
 
 class _Reader(Keys):
@@ -96,7 +105,7 @@ class _Reader(Keys):
 
     def settings(self, root: Node, checks: tuple[str, ...]) -> Settings:
         start = 0 if isinstance(root, yaml_nodes.Mapping) else root.start
-        keys = self.keys("", CALLED, root, start)
+        keys = self.keys("", "the file", root, start)
         if keys is None:
             return Settings()
         if "exosp-audit" in keys:
