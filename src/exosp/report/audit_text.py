@@ -80,7 +80,8 @@ def _reach(result: Result, width: int) -> list[str]:
     if not found:
         return ["No application reaches any mailbox."] if result.inventory.coverage.whole else []
     able = sum(bool(one.mailboxes or one.everywhere) for one in found)
-    lines = [f"Who reaches what: {count(able, 'application')} by routes that are open, {len(found) - able:,} by none."]
+    said = f"Who reaches what: {count(able, 'application')} by routes that are open, {len(found) - able:,} by none."
+    lines = wrapped(said, width)
     for one in found[:APPLICATIONS]:
         known = harmless(one.holder, LONGEST) + (f" ({one.app_id})" if one.app_id else " (nobody resolves it)")
         doors = f", by {', '.join(one.doors)}" if one.doors else ""
