@@ -1,7 +1,8 @@
 """What an audit may ask of a tenant: reads of everything, in pages, as they come. ``graph.census`` and ``exchange.census``
 answer these ports. Nothing here is sent, and nothing that they do writes.
 
-Failures are CloudErrors. Pages are asked once; waiting and repeating is ``patience``'s, by whoever calls.
+Failures are CloudErrors. Pages are asked once; waiting and repeating is ``patience``'s: by whoever calls, or handed in, so that
+a page alone is asked again and not the whole list.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ from typing import Literal, Protocol
 from .errors import CloudError
 from .inventory import (
     AccessPolicy,
+    Credential,
     Entry,
     Event,
     Grant,
@@ -48,6 +50,10 @@ class DirectoryCensus(Protocol):
         """By the object ID. One that could not be read is left out."""
         ...
 
+    def federated(self, ids: Sequence[str]) -> dict[str, tuple[Credential, ...]]:
+        """The federated credentials of registrations, by their object IDs: a request for twenty, so apart from these."""
+        ...
+
     def security_defaults(self) -> bool: ...
 
     def last_use(self) -> Iterator[LastUse]: ...
@@ -77,8 +83,8 @@ class Listed:
 
 @dataclass(frozen=True)
 class Held:
-    """What was read of one mailbox. ``grants``: to applications and to whom nobody resolves; ``people`` and ``inherited`` are
-    counted. ``error``: why nothing was read, and then it is worth another try where it is transient."""
+    """What was read of one mailbox. ``grants``: to applications and to whom nobody resolves, those of ``Listed.on_behalf`` among
+    them; ``people`` and ``inherited`` are counted. ``error``: why nothing was read, and then it is worth another try where it is transient."""
 
     mailbox: Listed
     grants: tuple[Grant, ...] = ()
@@ -111,7 +117,9 @@ class ExchangeCensus(Protocol):
         """Every recipient on which the entry may send as it: the identity that the row shows, lower case, and the grant."""
         ...
 
-    def client_access(self, mailboxes: Sequence[Listed]) -> dict[MailboxId, ClientAccess]: ...
+    def client_access(self, mailboxes: Sequence[Listed]) -> dict[MailboxId, ClientAccess]:
+        """One that has no switches is left out."""
+        ...
 
     def organization(self) -> Organization: ...
 

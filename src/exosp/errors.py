@@ -87,6 +87,7 @@ class CloudError(Error):
         self.code = code
         self.request_id = request_id
         self.at: datetime | None = None  # the service's own time at its answer, where it is known
+        self.given_up = False  # patience asked again as often as it does: nobody else need try
 
 
 class Forbidden(CloudError):

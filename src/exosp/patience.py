@@ -83,7 +83,7 @@ class _Steadily(wait_base):
 
 
 def _repeatable(fault: BaseException) -> bool:
-    if not isinstance(fault, Throttled | Unreachable) or (fault.after or 0.0) > RETRY_AFTER_CAP:
+    if not isinstance(fault, Throttled | Unreachable) or (fault.after or 0.0) > RETRY_AFTER_CAP or fault.given_up:
         return False
     return isinstance(fault, Throttled) or fault.transient
 
@@ -113,7 +113,8 @@ class Patience:
         return self.clock.now() + state.upcoming_sleep > self._ends
 
     def transport(self, call: Callable[..., T], *args: Any, idempotent: bool = True) -> T:
-        """Call until it gets an answer. Throttling is always repeated; a lost answer only where a repeat does no harm."""
+        """Call until it gets an answer. Throttling is always repeated; a lost answer only where a repeat does no harm.
+        What one call of this gives up on, another around it does not take up again."""
 
         def again(fault: BaseException) -> bool:
             if isinstance(fault, Unreachable) and fault.may_have_happened and not idempotent:
@@ -128,7 +129,11 @@ class Patience:
             before_sleep=self._before_sleep(""),
             reraise=True,
         )
-        return retrying(call, *args)
+        try:
+            return retrying(call, *args)
+        except (Throttled, Unreachable) as fault:
+            fault.given_up = True
+            raise
 
     def reading(self, port: P) -> P:
         """The same port, each of its reads under the transport and settle policies: what is listed may not be readable
