@@ -31,10 +31,9 @@ NEEDS: tuple[Section, ...] = ("applications", "enterprise-applications")
 
 
 def find(inventory: Inventory, measures: Measures) -> Iterator[Finding]:
-    by_then = inventory.at + measures.expiring
     for app in apps(inventory):
         live = [credential for credential in app.credentials if credential.live(inventory.at)]
-        if any(credential.ends is None or credential.ends > by_then for credential in live):
+        if any(credential.ends is None or credential.ends - inventory.at > measures.expiring for credential in live):
             continue
         for credential in live:
             assert credential.ends is not None

@@ -3,6 +3,7 @@ what its finding is about and nothing else; it asks before it does, as PowerShel
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from ..apps import App, Holding
 from ..finding import Fix, quoted
@@ -33,10 +34,16 @@ def without(held: Iterable[Holding]) -> Iterator[Fix]:
 
 
 def taken(rows: Iterable[tuple[MailboxRecord, Grant, str]]) -> Iterator[Fix]:
-    commands = list(dict.fromkeys(_taken(*row) for row in rows))
-    yield from map(powershell, commands[:MOST])
-    if len(commands) > MOST:
-        yield say(f"Do the same for the other {len(commands) - MOST}; exosp audit --format json names them all.")
+    each = {
+        (mailbox.id, grant.right, grant.role, grant.folder, who): (mailbox, grant, who) for mailbox, grant, who in rows
+    }
+    yield from (powershell(_taken(*row)) for row in islice(each.values(), MOST))
+    yield from _others(len(each))
+
+
+def _others(number: int) -> Iterator[Fix]:
+    if number > MOST:
+        yield say(f"Do the same for the other {number - MOST}; exosp audit --format json names them all.")
 
 
 def _taken(mailbox: MailboxRecord, grant: Grant, trustee: str) -> str:
@@ -60,21 +67,15 @@ def _taken(mailbox: MailboxRecord, grant: Grant, trustee: str) -> str:
 
 def given(held: Sequence[Holding], trustee: str) -> Iterator[Fix]:
     """The same rights for another entry."""
-    commands = []
-    for row in held:
-        where = quoted(row.mailbox.address)
-        if row.grant.right == "FullAccess":
-            switch = " -GroupMailbox" if row.mailbox.kind == "group" else " -AutoMapping $false"
-            commands.append(
-                f"Add-MailboxPermission -Identity {where} -User {quoted(trustee)} -AccessRights FullAccess{switch}"
-            )
-        elif row.grant.right == "SendAs":
-            commands.append(
-                f"Add-RecipientPermission -Identity {where} -Trustee {quoted(trustee)} -AccessRights SendAs"
-            )
-    yield from map(powershell, commands[:MOST])
-    if len(commands) > MOST:
-        yield say(f"Do the same for the other {len(commands) - MOST}; exosp audit --format json names them all.")
+    wanted = {(row.mailbox.id, row.grant.right): row for row in held if row.grant.right in ("FullAccess", "SendAs")}
+    for row in islice(wanted.values(), MOST):
+        where, who = quoted(row.mailbox.address), quoted(trustee)
+        if row.grant.right == "SendAs":
+            yield powershell(f"Add-RecipientPermission -Identity {where} -Trustee {who} -AccessRights SendAs")
+        else:
+            switch = "-GroupMailbox" if row.mailbox.kind == "group" else "-AutoMapping $false"
+            yield powershell(f"Add-MailboxPermission -Identity {where} -User {who} -AccessRights FullAccess {switch}")
+    yield from _others(len(wanted))
 
 
 def shown(mailbox: str) -> Fix:
@@ -111,13 +112,6 @@ def revoked(app: App, resource: AppId, values: Iterable[str]) -> Iterator[Fix]:
             "Where-Object { $_.ResourceId -eq $api.Id -and $_.AppRoleId -eq $role } | "
             f"ForEach-Object {{ Remove-MgServicePrincipalAppRoleAssignment -ServicePrincipalId {who} -AppRoleAssignmentId $_.Id -Confirm }}"
         )  # fmt: skip
-
-
-def consents_shown(app: App) -> Fix | None:
-    if app.principal is None:
-        return None
-    who = quoted(app.principal.object_id)
-    return powershell(f"Get-MgServicePrincipalAppRoleAssignment -ServicePrincipalId {who} -All")
 
 
 def disabled(principal: Principal) -> Fix:

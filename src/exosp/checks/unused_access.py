@@ -29,14 +29,13 @@ NEEDS: tuple[Section, ...] = ("enterprise-applications", "role-grants", "last-us
 
 
 def find(inventory: Inventory, measures: Measures) -> Iterator[Finding]:
-    since = inventory.at - measures.unused
     for app in apps(inventory):
         if not app.holds:
             continue
         used = max((use.as_application for use in app.uses if use.as_application is not None), default=None)
         made = [thing.created for thing in (app.registration, app.principal) if thing is not None]
         begun = max((at for at in (*made, *(row.created for row in app.consents)) if at is not None), default=None)
-        if any(at is not None and at >= since for at in (used, begun)):
+        if any(at is not None and inventory.at - at <= measures.unused for at in (used, begun)):
             continue
         yield Finding(
             check="unused-access",
