@@ -126,9 +126,9 @@ class _Collecting:
         self._section("exchange", "recipient-permissions", self._send_as)
         for kind in KINDS:
             self._mailboxes(kind)
-        self._client_access()
         if self._wishes.folders:
             self._folders()
+        self._client_access()
         if self._wishes.evidence:
             self._section("graph", "last-use", self._last_use)
             self._section("graph", "directory-log", self._directory_log)
