@@ -1,0 +1,255 @@
+"""What the Exchange census is made of, without a tenant: rows read straight from CLIXML, items on their way at once, and whom
+a row names."""
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from exosp.exchange import clixml
+from exosp.exchange.bearers import Bearers
+from exosp.exchange.cmdlets import cut_short
+from exosp.exchange.flowing import Flow
+from exosp.exchange.psobjects import row_of
+from exosp.exchange.spreading import Pieces
+from exosp.inventory import Entry
+from exosp.snapshot import AppId, ClaimedObjectId
+
+# Rows
+
+
+def theirs(text: str) -> Any:
+    from pypsrp.serializer import Serializer
+
+    return row_of(Serializer().deserialize(text))
+
+
+def obj(
+    inner: str, head: str = '<TN RefId="0"><T>Deserialized.X</T><T>System.Object</T></TN><ToString>x</ToString>'
+) -> str:
+    return f'<Obj RefId="0">{head}{inner}</Obj>'
+
+
+LIST = (
+    '<Obj N="L" RefId="1"><TN RefId="1"><T>System.Collections.ArrayList</T><T>System.Object</T></TN><LST>{}</LST></Obj>'
+)
+PLAIN = (
+    '<Props><S N="A">b &amp; c</S><Nil N="D" /><B N="E">true</B><B N="F">false</B><I32 N="G">-7</I32><I64 N="H">9999999999</I64></Props>',
+    '<Props><G N="A">0F8FAD5B-D9CB-469F-A165-70867728950E</G><DT N="B">2026-01-02T03:04:05Z</DT><Version N="C">1.2</Version></Props>',
+    '<Props><S N="A"></S><S N="B" /><S N="C">_x000D__x000A_line _x005F_x0041_ _xD83D__xDE00_ _xyz_ x_x0041</S></Props>',
+    f"<Props>{LIST.format('<S>one</S><S>two_x0009_</S><Nil /><I32>3</I32>')}</Props>",
+    "<MS>" + LIST.format("") + '<S N="A">added</S></MS><Props><S N="A">own</S><S N="B">c</S></Props>',
+    "<MS />",
+)
+STRANGE = (
+    '<Props><Obj N="A" RefId="1"><TN RefId="1"><T>E</T></TN><ToString>On</ToString><I32>1</I32></Obj></Props>',
+    '<Props><Ref N="A" RefId="0" /></Props>',
+    '<Props><S N="A_x0020_B">c</S></Props>',
+    '<Props><S>no name</S></Props>',
+    '<Props><I32 N="A">seven</I32></Props>',
+    '<Props><S N="A">_xD83D_ alone</S></Props>',
+    '<Props><S N="A"><B>x</B></S></Props>',
+    "<Props>" + LIST.format('<Obj RefId="2"><S>x</S></Obj>') + "</Props>",
+    '<S>a text</S>',
+    "<DCT />",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("inner", PLAIN)
+def test_a_plain_row_is_read_as_pypsrp_reads_it(inner):
+    """Each kind of value, escapes and surrogates, lists, what is added to an object before what it is made of."""
+    text = obj(inner)
+    assert clixml.row(text.encode()) == theirs(text)
+
+
+@pytest.mark.parametrize("inner", STRANGE)
+def test_what_is_not_plain_is_left_to_pypsrp(inner):
+    assert clixml.row(obj(inner).encode()) is None
+
+
+@pytest.mark.parametrize("text", ["", "<Obj", "<S>x</S>", '<!DOCTYPE x [<!ENTITY a "b">]><Obj RefId="0"><MS /></Obj>'])
+def test_no_object_is_no_row(text):
+    assert clixml.row(text.encode()) is None
+
+
+def test_texts_of_every_kind_are_read_alike():
+    """What the sandbox writes, a hundred rows of hostile texts: the same as pypsrp's."""
+    from exosp.sandbox import clixml as writer
+    from exosp.sandbox.cmdlets.outcome import Item
+
+    chance = random.Random(5)
+    letters = "aé_xX0041<>&\"'\r\n\t\u0085\u2028\ufffe😀 {}"
+    for _ in range(100):
+        texts = ["".join(chance.choices(letters, k=chance.randrange(12))) for _ in range(4)]
+        message = writer.item(Item(("X", "System.Object"), {"A": texts[0], "B": texts[1:], "C": None}, texts[0]))
+        assert clixml.row(message) == theirs(message.decode()) == {"A": texts[0], "B": tuple(texts[1:]), "C": None}
+
+
+def test_a_list_that_was_cut_short_says_so():
+    """By its words, or in any language by a warning after a thousand rows."""
+    assert cut_short(["By default, only the first 1000 items are returned."], 1000)
+    assert cut_short(["There are more results available than are currently displayed."], 5)
+    assert cut_short(["Standardmäßig werden nur 1000 Elemente zurückgegeben."], 1000)
+    assert not cut_short(["Something else"], 1001)
+    assert not cut_short([], 1000)
+
+
+# Items on their way at once
+
+
+def numbers(pages: int, size: int, taken: list[int]) -> Iterator[list[int]]:
+    for page in range(pages):
+        taken.append(page)
+        yield list(range(page * size, (page + 1) * size))
+
+
+@pytest.fixture
+def flow() -> Iterator[Flow]:
+    found = Flow(Pieces(most=10, least=2, flights=4))
+    yield found
+    found.close()
+
+
+def test_each_has_one_answer_and_several_are_under_way(flow):
+    together: set[int] = set()
+    most: list[int] = []
+    lock = threading.Lock()
+
+    def carry(some: list[int]) -> list[int]:
+        with lock:
+            together.add(threading.get_ident())
+            most.append(len(some))
+        time.sleep(0.002)
+        return [n * 2 for n in some]
+
+    assert sorted(flow.each(numbers(20, 25, []), carry)) == [n * 2 for n in range(500)]
+    assert len(together) == 4
+    assert max(most) == 10
+    assert threading.get_ident() not in together
+
+
+def test_it_takes_no_more_than_it_can_send(flow):
+    """Who takes the answers slowly is not run over: pages stay where they are."""
+    taken: list[int] = []
+    answers = flow.each(numbers(1000, 10, taken), lambda some: some)
+    for _ in range(50):
+        next(answers)
+    time.sleep(0.05)
+    assert len(taken) < 40
+    answers.close()
+
+
+def test_a_fault_ends_it_and_another_begins_afresh(flow):
+    def carry(some: list[int]) -> list[int]:
+        if 77 in some:
+            raise KeyError(77)
+        return some
+
+    with pytest.raises(KeyError):
+        list(flow.each(numbers(20, 10, []), carry))
+    assert len(list(flow.each(numbers(2, 10, []), lambda some: some))) == 20
+
+
+def test_one_within_another(flow):
+    """Asking about some of the answers while the rest is under way."""
+    found = [sum(flow.each(iter([[n]]), lambda some: some)) for n in flow.each(numbers(3, 5, []), lambda some: some)]
+    assert sorted(found) == list(range(15))
+
+
+def test_throttled_it_sends_less_and_held_nothing(flow):
+    active: list[int] = []
+    seen: list[int] = []
+    lock = threading.Lock()
+
+    def carry(some: list[int]) -> list[int]:
+        with lock:
+            active.append(1)
+            seen.append(len(active))
+        time.sleep(0.002)
+        with lock:
+            active.pop()
+        return some
+
+    began = flow.began()
+    flow.throttled(began)
+    flow.throttled(began)  # of the same time: it says nothing new
+    assert sorted(flow.each(numbers(10, 20, []), carry)) == list(range(200))
+    assert max(seen) == 2
+    waits = object()
+    flow.hold(waits)
+    answers = flow.each(numbers(1, 5, []), carry)
+    threading.Timer(0.05, flow.release, (waits,)).start()
+    began_at = time.monotonic()
+    assert sorted(answers) == list(range(5))
+    assert time.monotonic() - began_at > 0.04
+
+
+# Whom a row names
+
+
+def entry(name: str, identity: str, app: str, *more: str) -> Entry:
+    forms = frozenset({identity, app, f"object-{identity}", *more})
+    return Entry(AppId(app), ClaimedObjectId(f"object-{identity}"), name, identity, forms)
+
+
+CRM = entry("CRM", "crm", "app-1", "s-1-5-21-9-9-9-9")
+AGAIN = entry("CRM", "crm2", "app-1")
+DESK = entry("Desk", "desk", "app-2")
+SID = "S-1-5-21-1-1-1-1"
+
+
+@pytest.mark.parametrize(
+    ("shown", "sid", "kind", "whose"),
+    [
+        ("NT AUTHORITY\\SELF", "S-1-5-10", "self", ""),
+        ("OBJECT-desk", "", "entry", "desk"),
+        ("app-2", "", "entry", "desk"),
+        ("app-1", "", "entry", "crm"),  # two entries of one application: the first
+        ("S-1-5-21-9-9-9-9", "", "entry", "crm"),
+        ("somebody shown otherwise", "S-1-5-21-9-9-9-9", "entry", "crm"),
+        (SID, SID, "which-sid", ""),
+        ("S-1-5-18", "S-1-5-18", "somebody", ""),
+        ("desk", "", "entry", "desk"),
+        ("DESK ", "", "entry", "desk"),
+        ("CRM", "", "entry", "crm"),
+        ("pat@contoso.com", SID, "somebody", ""),
+        ("0f8fad5b-d9cb-469f-a165-70867728950e", "", "nobody", ""),
+        ("", "", "nobody", ""),
+    ],
+)  # fmt: skip
+def test_whom_a_row_names(shown, sid, kind, whose):
+    found = Bearers((DESK, AGAIN, CRM)).judge(shown, sid)
+    assert (found.kind, found.entry) == (kind, whose)
+
+
+def test_names_and_sids_are_asked_about_once():
+    lone = entry("Lone App", "lone", "app-3")
+    bearers = Bearers((lone, CRM))
+    assert bearers.judge("lone app").kind == "which-name"
+    assert bearers.unnamed(["lone app"]) == ["lone app"]
+    bearers.name_is("lone app", borne=False)
+    assert bearers.judge("Lone App").entry == "lone"
+    assert bearers.unnamed(["lone app"]) == []
+    bearers.name_is("lone app", borne=True)
+    assert bearers.judge("Lone App").kind == "which-row"
+    assert bearers.unasked([SID.lower()]) == [SID.lower()]
+    assert [one.identity for one in bearers.without_sid()] == ["crm", "lone"]
+    bearers.sid_is(SID.lower(), lone)
+    assert bearers.judge(SID).entry == "lone"
+    assert [one.identity for one in bearers.without_sid()] == ["crm"]
+    bearers.sid_is_nobodys("s-1-5-21-2-2-2-2")
+    assert bearers.judge("S-1-5-21-2-2-2-2").kind == "nobody"
+
+
+def test_a_row_that_names_an_application_teaches_its_sid():
+    bearers = Bearers((DESK,))
+    assert bearers.judge("object-desk", SID).entry == "desk"
+    assert bearers.judge(SID).entry == "desk"
+
+
+def test_a_form_that_two_applications_share_is_nobodys_proof():
+    bearers = Bearers((entry("A", "a", "app-a", "same"), entry("B", "b", "app-b", "same")))
+    assert bearers.judge("same").kind == "somebody"
