@@ -30,7 +30,8 @@ from .snapshot import Address, ClientAccess, MailboxId, MailboxKind, ManagementR
 class DirectoryCensus(Protocol):
     """Microsoft Graph, read for a whole tenant. Owners come apart from what they own: they cost a request for twenty."""
 
-    requests: int
+    @property
+    def requests(self) -> int: ...
 
     def registrations(self) -> Iterator[Registration]: ...
 
@@ -96,7 +97,8 @@ class Held:
 class ExchangeCensus(Protocol):
     """Exchange Online, read for a whole tenant on view-only roles."""
 
-    requests: int
+    @property
+    def requests(self) -> int: ...
 
     def entries(self) -> tuple[Entry, ...]: ...
 
