@@ -35,7 +35,7 @@ def _head(result: Result, width: int) -> list[str]:
     emulated = ", emulated" if inventory.emulated else ""
     title = f"AUDIT of {harmless(tenant, LONGEST)} ({harmless(inventory.cloud, LONGEST)}{emulated})"
     who = f", read by {harmless(inventory.operator, LONGEST)}" if inventory.operator else ""
-    said = f"As of {moment(inventory.at) or 'a time that is not known'}{who}, exosp {result.version}. {read(result)}"
+    said = f"As of {moment(inventory.at) or 'a time that is not known'}{who}, exosp {result.version}. {harmless(read(result))}"
     return [*wrapped(title, width, rest="  "), *wrapped(said, width)]
 
 
