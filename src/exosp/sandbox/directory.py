@@ -94,6 +94,12 @@ class Directory:
             directory_record(activity, operation, actor, targets, self.clock.now() if at is None else at)
         )
 
+    def signed_in(self, app_id: str, *, person: bool = False) -> None:
+        """An application got a token, for itself or for a person. The real report shows it a day or more later."""
+        own, persons = self.last_used.get(app_id, (None, None))
+        now = self.clock.now()
+        self.last_used[app_id] = (own, now) if person else (now, persons)
+
     def actor(self, object_id: str) -> Actor:
         """Whoever has that object id, as the logs name it."""
         person = self.people.users.get(object_id)

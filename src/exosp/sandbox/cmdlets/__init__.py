@@ -1,7 +1,18 @@
 """Every Exchange cmdlet that the sandbox emulates, in one table. What the vendor's table knows and this one does not
 answers NotEmulated by name."""
 
-from . import connection, groups, mailboxes, management_roles, management_scopes, permissions, principals
+from . import (
+    audit_search,
+    connection,
+    folders,
+    groups,
+    mailboxes,
+    management_roles,
+    management_scopes,
+    permissions,
+    policies,
+    principals,
+)
 from .session import Cmdlet
 
 TABLE: dict[str, Cmdlet] = {
@@ -12,4 +23,7 @@ TABLE: dict[str, Cmdlet] = {
     **groups.CMDLETS,
     **management_scopes.CMDLETS,
     **management_roles.CMDLETS,
+    **folders.CMDLETS,
+    **policies.CMDLETS,
+    **audit_search.CMDLETS,
 }

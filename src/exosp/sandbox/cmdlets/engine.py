@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ..audit_log import cmdlet_record
 from ..faults import Faults
 from ..tenant import Tenant
 from . import TABLE, builtin, connection, endpoints
@@ -141,12 +142,32 @@ class Engine:
                 if count % _EVERY == 0:
                     await asyncio.sleep(0)
             if write:
+                self._log(call, entry.connection)
                 self.tenant.tell("after", f"{self._service} {name}")
         except Failure as failure:
             failure.activity = name
             if failure.terminating:
                 raise
             streams.fail(failure, number)
+
+    def _log(self, call: Call, connection: Connection | None) -> None:
+        """The audit log's record of a cmdlet that changed something. How it names an application is assumed."""
+        if connection is None or call.values.get("WhatIf"):
+            return
+        tenant, identity = (
+            self.tenant,
+            str(call.values.get("Identity") or call.values.get("AppId") or call.values.get("Name") or ""),
+        )
+        boxes = call.exchange.recipients(identity)
+        entries = [row for row in call.exchange.service_principals if row["AppId"] == identity]
+        target = str(boxes[0].properties["Identity"] if boxes else entries[-1]["Identity"] if entries else identity)
+        actor = tenant.directory.actor(connection.object_id)
+        who = actor.upn or f"ServicePrincipal_{connection.object_id}"
+        parameters = {name: _told(value) for name, value in call.values.items() if name != "Confirm"}
+        record = cmdlet_record(
+            call.name, target, parameters, who, tenant.tenant_id, tenant.domain, call.exchange.server_name, tenant.clock.now()
+        )  # fmt: skip
+        call.exchange.admin_log.append(record | {"AppId": connection.app_id})
 
     def _outputs(self, entry: _Entry, call: Call) -> Iterator[Output]:
         if entry.spec.name == "Get-Command":
@@ -212,6 +233,10 @@ class Engine:
             return set(endpoints.visible(runspace.endpoint))
         connected = {name for connection in runspace.connections for name in connection.cmdlets}
         return connected | (MODULE_CMDLETS if self.tenant.options.module else set()) | set(builtin.SPECS)
+
+
+def _told(value: Any) -> str:
+    return ";".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 # The module's own, there before a connection: its connection cmdlets and the nine Get-EXO*.

@@ -77,12 +77,15 @@ def unknown_returns_all(call: Call) -> bool:
 
 def principals(tenant: Tenant) -> list[Row]:
     """Exchange's service principals. One that Entra held and holds no more is gone (application-rbac FAQ)."""
-    exchange, known = tenant.exchange, tenant.directory.service_principals
-    for row in list(exchange.service_principals):
-        if row["ObjectId"].lower() in known:
-            row.properties["_entra"] = True
-        elif row["_entra"]:
-            exchange.remove_service_principal(row)
+    exchange, known, gone = tenant.exchange, tenant.directory.service_principals, []
+    for row in exchange.service_principals:
+        properties = row.properties
+        if properties["ObjectId"].lower() in known:
+            properties["_entra"] = True
+        elif properties["_entra"]:
+            gone.append(row)
+    for row in gone:
+        exchange.remove_service_principal(row)
     return exchange.service_principals
 
 
@@ -124,7 +127,7 @@ class Names:
         self._people = tenant.directory.people
         self._faults, self._knob = tenant.faults, knob
         self._form = int(tenant.faults[knob])
-        self._principals = {row["ObjectId"].lower(): row for row in principals(tenant)}
+        self._principals = {row.properties["ObjectId"].lower(): row for row in principals(tenant)}
 
     def shown(self, trustee: str) -> str | None:
         """What ``User`` or ``Trustee`` shows; None where the trustee is gone and only its SID is left.

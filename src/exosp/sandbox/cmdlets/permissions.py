@@ -175,12 +175,12 @@ def _send_as(call: Call) -> None:
             )
 
 
-def _recipient_item(mailbox: Mailbox, trustee: str, control: str) -> Item:
+def _recipient_item(mailbox: Mailbox, trustee: str, control: str, inherited: bool = False) -> Item:
     identity = mailbox.properties["Identity"]
     return Item(
         RECIPIENT,
         {"Identity": identity, "Trustee": trustee, "AccessControlType": control, "AccessRights": ["SendAs"],
-         "IsInherited": False, "InheritanceType": "None", "IsValid": True, "ObjectState": "Unchanged"},
+         "IsInherited": inherited, "InheritanceType": "None", "IsValid": True, "ObjectState": "Unchanged"},
         identity,
     )  # fmt: skip
 
@@ -188,8 +188,9 @@ def _recipient_item(mailbox: Mailbox, trustee: str, control: str) -> Item:
 def get_recipient_permission(call: Call) -> Iterator[Output]:
     """Without -Identity: of every recipient. Orphans are not shown."""
     _send_as(call)
-    found = lookup.some(call, lambda _: True, identity=call.text("Identity"))
     wanted, names = _trustee_filter(call, "Trustee"), lookup.Names(call.tenant, "permission-trustee")
+    # One trustee holds something on few of many: the others are passed over unopened.
+    found = lookup.some(call, lambda m: wanted is None or m.sent_as, identity=call.text("Identity"))
 
     def rows() -> Iterator[Output]:
         for mailbox in found:
@@ -199,7 +200,7 @@ def get_recipient_permission(call: Call) -> Iterator[Output]:
                 if wanted is None or row["_trustee"].lower() == wanted.lower():
                     shown = names.shown(row["_trustee"])
                     if shown is not None:
-                        yield _recipient_item(mailbox, shown, row["AccessControlType"])
+                        yield _recipient_item(mailbox, shown, row["AccessControlType"], row["IsInherited"])
 
     return lookup.limited(rows(), call)
 

@@ -4,7 +4,8 @@ Sources: "App-only authentication in Exchange Online" (office-docs-powershell, a
 Entra roles that may connect; "Permissions in Exchange Online" for which role group each stands for; FACTS §6 for
 New-ServicePrincipal needing Role Management (michev.info 4027). The entries of a role are background knowledge, held to
 the cmdlets of the vendor's table; a live tenant answers them with Get-ManagementRoleEntry.
-It imitates no scopes, no delegation and no delay of a new role.
+Searching the audit log takes Audit Logs or View-Only Audit Logs (Search-UnifiedAuditLog's help), which the view-only role
+group does not hold. It imitates no scopes, no delegation and no delay of a new role.
 """
 
 _RECIPIENT_READS = frozenset({
@@ -38,6 +39,7 @@ MANAGEMENT_ROLES: dict[str, frozenset[str]] = {
     }),
     "Organization Transport Settings": frozenset({"Get-TransportConfig", "Set-TransportConfig"}),
     "Audit Logs": frozenset({"Search-UnifiedAuditLog"}),
+    "View-Only Audit Logs": frozenset({"Search-UnifiedAuditLog"}),
 }  # fmt: skip
 
 _VIEW_ONLY = frozenset({"View-Only Recipients", "View-Only Configuration"})
@@ -45,6 +47,7 @@ ROLE_GROUPS: dict[str, frozenset[str]] = {
     "Organization Management": frozenset(MANAGEMENT_ROLES),
     "Recipient Management": frozenset({"Mail Recipients"}),
     "View-Only Organization Management": _VIEW_ONLY,
+    "Compliance Management": _VIEW_ONLY | {"Audit Logs", "View-Only Audit Logs"},
     "Help Desk": frozenset({"View-Only Recipients"}),
     "Security Reader": frozenset({"View-Only Configuration"}),
 }

@@ -84,6 +84,7 @@ def client_credentials(
     }  # fmt: skip
     if roles:
         claims["roles"] = roles
+    directory.signed_in(client.lower())
     expires = max(1, int(LIFETIME / max(tenant.clock.speed, 1e-9)))
     return web.json_response(
         {

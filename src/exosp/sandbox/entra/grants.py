@@ -168,6 +168,7 @@ def _issued(
         raise EntraFault(65001, client=client, name=str(application.properties["displayName"]))
     # Whatever was consented to on the resource is in the token, asked for or not.
     held = sorted(tenant.directory.consented(client, wanted.resource.id, user.id) or set(wanted.values))
+    tenant.directory.signed_in(client.lower(), person=True)
     expires = max(1, int(LIFETIME / max(tenant.clock.speed, 1e-9)))
     openid = scopes.openid(scope)
     claims = _claims(tenant, application, user, wanted.audience, held, public=public, proved_twice=proved_twice)
