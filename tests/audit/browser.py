@@ -87,7 +87,9 @@ class Browser:
         found: dict[str, Any] = json.loads(message)
         return found
 
-    def open(self, file: Path, *, width: int = 1280, height: int = 900, before: str = "", **media: str) -> "Page":
+    def open(
+        self, file: Path, *, width: int = 1280, height: int = 900, before: str = "", script: bool = True, **media: str
+    ) -> "Page":
         """A file in a tab of its own. ``before`` runs in it before anything of its own; ``media``: prefers_color_scheme="dark"."""
         target = self.send("Target.createTarget", url="about:blank")["targetId"]
         session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -96,6 +98,8 @@ class Browser:
             page.send(f"{domain}.enable")
         if before:
             page.send("Page.addScriptToEvaluateOnNewDocument", source=before)
+        if not script:
+            page.send("Emulation.setScriptExecutionDisabled", value=True)
         page.look(width, height, **media)
         page.send("Page.navigate", url=file.as_uri())
         until = time.monotonic() + self._patience

@@ -48,9 +48,12 @@ HOSTILE = [
 ]
 
 TAGS = frozenset(
-    "a b bdi body br button caption circle code dd defs details div dl dt em fieldset footer form h1 h2 h3 h4 head header html i "
-    "input label legend li line link main meta nav ol option p path pattern pre rect script section select small span strong "
-    "style summary svg table tbody td text th thead time title tr ul".split()
+    re.findall(
+        r"\w+",
+        "a b bdi body br button caption circle code dd defs details div dl dt em fieldset footer form h1 h2 h3 head header html i "
+        "input label legend li line link main meta nav ol option p path pattern pre rect script section select small span strong "
+        "style summary svg table tbody td text th thead time title tr ul",
+    )
 )
 MANUAL = """An application has no owner
 

@@ -78,16 +78,16 @@ def _reach(application: Application) -> str:
 
 def _body(application: Application, inventory: Inventory, places: Mapping[str, str], room: _Room) -> Iterable[Html]:
     yield terms(_facts(application, inventory), class_="facts")
-    yield el("h4", "What it can open")
+    yield el("p", "What it can open", class_="label")
     yield _routes(application.routes, room) if application.routes else el("p", "Nothing.", class_="none")
     if application.credentials:
-        yield el("h4", "Credentials")
+        yield el("p", "Credentials", class_="label")
         yield listed(
             joined(f"{c.kind} ", name(c.name or c.key_id), f": {_day(c.starts)} to {_day(c.ends) or 'no end'}")
             for c in application.credentials[:TOP]
         )
     if events := _events(application, inventory):
-        yield el("h4", "What the logs say")
+        yield el("p", "What the logs say", class_="label")
         yield listed(
             joined(
                 f"{_day(event.at)} {event.change} by ",
@@ -97,7 +97,7 @@ def _body(application: Application, inventory: Inventory, places: Mapping[str, s
             for event in events
         )
     if application.findings:
-        yield el("h4", "Findings")
+        yield el("p", "Findings", class_="label")
         yield listed(
             (_link(finding, places) for finding in application.findings[:TOP]),
             class_="links",
@@ -180,7 +180,7 @@ def _routes(routes: Iterable[Route], room: _Room) -> Html:
         )
         for (_, said), mailboxes in list(alike.items())[:TOP]
     ]
-    return table("Routes", ("Mailboxes", "Ways", "Routes"), rows, class_="routes")
+    return table("Routes", ("Mailboxes", "Ways", "Routes"), rows, class_="routes", aria_label="Routes")
 
 
 def _mailboxes(addresses: list[str], routes: Sequence[Route], room: _Room) -> Html:

@@ -72,7 +72,14 @@ def _per_check(findings: Sequence[Finding]) -> Html:
         for check, first, count in per_check(findings)
     ]  # fmt: skip
     head = el("tr", *(el("th", word, scope="col") for word in ("Check", "Severity", "Findings")))
-    whole = el("table", el("caption", "All findings by check"), el("thead", head), el("tbody", *rows), class_="counts")
+    whole = el(
+        "table",
+        el("caption", "All findings by check"),
+        el("thead", head),
+        el("tbody", *rows),
+        class_="counts",
+        aria_label="All findings by check",
+    )
     return el("details", el("summary", "All findings by check"), whole)
 
 
@@ -129,7 +136,7 @@ def _finding(n: int, finding: Finding, checks: Mapping[str, Check], subjects: Su
             ),
             el(
                 "div",
-                el("h4", "Evidence" if finding.evidence else "Subject"),
+                el("p", "Evidence" if finding.evidence else "Subject", class_="label"),
                 terms(((key, value_of(value)) for key, value in finding.evidence), class_="evidence")
                 if finding.evidence
                 else NOTHING,
@@ -137,8 +144,8 @@ def _finding(n: int, finding: Finding, checks: Mapping[str, Check], subjects: Su
                 el("p", el("a", "All that this application holds", href=f"#{anchor}"), class_="way")
                 if anchor
                 else NOTHING,
-                *((el("h4", "From the manual", class_="excerpt"), manual.excerpt(check)) if check else ()),
-                *((el("h4", "What mends it"), _fixes(n, finding.fix)) if finding.fix else ()),
+                *((el("p", "From the manual", class_="label excerpt"), manual.excerpt(check)) if check else ()),
+                *((el("p", "What mends it", class_="label"), _fixes(n, finding.fix)) if finding.fix else ()),
                 class_="body",
             ),
         ),
