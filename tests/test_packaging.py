@@ -101,6 +101,7 @@ def test_a_wheel_holds_what_type_checkers_and_the_sandbox_need(wheel: Path) -> N
     tree = {str(path.relative_to(ROOT / "src")) for path in (ROOT / "src" / "exosp").rglob("*.py")}
     assert tree <= names
     assert {"exosp/py.typed", "exosp/sandbox/schema/cmdlets.json", "exosp/sandbox/schema/graph-types.json"} <= names
+    assert {"exosp/report/html/audit.css", "exosp/report/html/audit.js"} <= names
     assert {f"exosp/{name}" for name in SHIPPED} <= names
     assert not [name for name in names if "test" in name.partition("/")[0] or name.endswith(".pyc")]
     assert any(name.endswith("/licenses/LICENSE") for name in names)
