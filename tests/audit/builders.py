@@ -58,7 +58,8 @@ OFF = Organization(
 
 def some_id(*of: str) -> str:
     """An id that these words always give."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, "/".join(of)))
+    text = "/".join(of).encode("utf-8", "backslashreplace").decode()
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, text))
 
 
 def secret(key: str = "secret", *, days: int = 90, lasts: int = 180) -> Credential:

@@ -55,7 +55,7 @@ def find(inventory: Inventory, measures: Measures) -> Iterator[Finding]:
                 ),
                 mending.powershell(
                     f"Get-MgServicePrincipalOauth2PermissionGrant -ServicePrincipalId {who} -All"
-                    " | Where-Object ConsentType -eq 'AllPrincipals' | Format-List Id, ResourceId, Scope"
+                    " | Where-Object ConsentType -eq 'AllPrincipals' | Format-List"
                 ),
             ]
         yield Finding(

@@ -20,7 +20,7 @@ Sources:
 from collections.abc import Iterator
 
 from ..apps import apps
-from ..finding import Finding, Measures
+from ..finding import Finding, Fix, Measures
 from ..inventory import Inventory, Section
 from . import mending
 from .words import about, listed
@@ -35,14 +35,17 @@ def find(inventory: Inventory, measures: Measures) -> Iterator[Finding]:
         right = app.principal.object_id.lower() if app.principal else ""
         others = [entry for entry in app.entries if entry.object_id.lower() != right]
         moved = [row for row in app.holdings if row.entry in others and not row.grant.inherited]
-        if app.principal is not None and len(others) < len(app.entries):
-            fix = (*mending.given(moved, app.principal.object_id), *map(mending.no_entry, others))
-        else:
+        fix: tuple[Fix, ...]
+        if app.principal is None or len(others) == len(app.entries):
             fix = (
                 mending.say(
                     "None of them has a known enterprise application's object ID: mend that first, then remove them."
                 ),
             )
+        elif not others:
+            fix = (mending.say("All of them have the right object ID: keep one that mailboxes grant something to."),)
+        else:
+            fix = (*mending.given(moved, app.principal.object_id), *map(mending.no_entry, others))
         yield Finding(
             check="entry-duplicated",
             severity="low",
