@@ -275,11 +275,8 @@ def test_a_list_comes_by_pages_and_is_never_cut_short_unseen(place, census, way)
         assert place.requests() == {"Get-Mailbox": 1}
     assert len(first) + sum(map(len, pages)) == 1104
     cut = remoting.pages(Cmdlet("Get-Mailbox"), ("Identity",))
-    came = 0
     with pytest.raises(CloudError, match="1000") as caught:
-        for rows in cut:
-            came += len(rows)
-    assert came <= 1000
+        list(cut)
     assert caught.value.code == "CutShort"
     one.close()
     remoting.close()

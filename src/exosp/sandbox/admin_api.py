@@ -38,7 +38,7 @@ _PATH = re.compile(
     rf"(?:/{REGION})?/adminapi/(?P<version>beta|v1\.0)/(?P<tenant>[^/]+)/(?P<what>[^/]+)/?", re.IGNORECASE
 )
 _PREFERENCE = re.compile(r"odata\.maxpagesize\s*=\s*(\d{1,6})", re.IGNORECASE)
-_KEPT_PAGES = 256  # half-read results
+_KEPT_PAGES = 4096  # half-read results
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,8 @@ class _Api:
     def _begin(self) -> None:
         self._exchange = self._tenant.exchange
         self._engine = Engine(self._tenant, "admin-api")
-        # By skip token: who reads, the body's digest, the rows that are left, the warnings.
-        self._pages: OrderedDict[str, tuple[str, str, list[Item], list[str]]] = OrderedDict()
+        # By skip token: who reads, the body's digest, all rows and how many of them were sent.
+        self._pages: OrderedDict[str, tuple[str, str, list[Item], int]] = OrderedDict()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         if self._tenant.exchange is not self._exchange:  # the tenant was reset
@@ -196,8 +196,9 @@ class _Api:
             raise Refused(501, "NotImplemented", f"The exosp sandbox (emulated) does not emulate {strange[0][:40]}")
         given = read(asked.body)
         digest = hashlib.sha256(json.dumps(asked.body, sort_keys=True).encode()).hexdigest()
+        sent, warnings = 0, list[str]()
         if "$skiptoken" in query:
-            rows, warnings = self._further(query["$skiptoken"], caller, digest)
+            rows, sent = self._further(query["$skiptoken"], caller, digest)
         else:
             try:
                 came = await run(self._engine, caller, given, asked.headers.get("x-anchormailbox", ""))
@@ -207,7 +208,7 @@ class _Api:
             if came.failure is not None:
                 return Answer(*error(came.failure, came.warnings), {})
             rows, warnings = came.rows, came.warnings
-        return self._page(caller, asked, query, digest, rows, warnings)
+        return self._page(caller, asked, query, digest, rows, sent, warnings)
 
     def _page(
         self,
@@ -216,17 +217,18 @@ class _Api:
         query: dict[str, str],
         digest: str,
         rows: list[Item],
+        sent: int,
         warnings: list[str],
     ) -> Answer:
         preferred = _PREFERENCE.search(asked.headers.get("prefer", ""))
         size = min(max(1, int(preferred[1])) if preferred else 1, max(1, int(self._tenant.faults["admin-api-page"])))
-        rows, rest = rows[:size], rows[size:]
+        shown, ends = rows[sent : sent + size], sent + size
         select = [name for name in query.get("$select", "").split(",") if name]
         place = asked.address.partition("?")[0]
         link = ""
-        if rest:
+        if ends < len(rows):
             token = secrets.token_urlsafe(24)
-            self._pages[token] = (caller.object_id, digest, rest, [])
+            self._pages[token] = (caller.object_id, digest, rows, ends)
             while len(self._pages) > _KEPT_PAGES:
                 self._pages.popitem(last=False)
             chosen = f"$select={','.join(select)}&" if select else ""
@@ -234,10 +236,10 @@ class _Api:
             if int(self._tenant.faults["admin-api-page"]) < 1000:
                 self._tenant.faults.note("admin-api-page")
         context = f"{place.rpartition('/')[0]}/$metadata#Collection(Exchange.GenericHashTable)"
-        return Answer(200, page(rows, select, warnings, context, link), {})
+        return Answer(200, page(shown, select, warnings, context, link), {})
 
-    def _further(self, token: str, caller: Connection, digest: str) -> tuple[list[Item], list[str]]:
-        """The rows after a page: to the same caller, and for the same body again (every client posts it again)."""
+    def _further(self, token: str, caller: Connection, digest: str) -> tuple[list[Item], int]:
+        """All rows, and how many lie before the next page: to the same caller, and for the same body again (every client posts it again)."""
         held = self._pages.get(token)
         if held is None or held[:2] != (caller.object_id, digest):
             raise Refused(400, "BadRequest", "The skip token is not one of this request.")

@@ -12,6 +12,7 @@ import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from .cmdlets.engine import Command, Engine
@@ -108,8 +109,7 @@ class Came:
 
 async def run(engine: Engine, connection: Connection, given: Input, anchor: str) -> Came:
     """Run it. Raises Unallowed for a cmdlet that this caller does not have."""
-    held = {name.lower(): name for name in connection.cmdlets}
-    name = held.get(given.name.lower())
+    name = _by_lower(connection.cmdlets).get(given.name.lower())
     if name is None:
         raise Unallowed
     came = Came()
@@ -122,6 +122,11 @@ async def run(engine: Engine, connection: Connection, given: Input, anchor: str)
     except Failure as failure:
         came.failure = failure
     return came
+
+
+@lru_cache(maxsize=64)
+def _by_lower(cmdlets: frozenset[str]) -> dict[str, str]:
+    return {name.lower(): name for name in cmdlets}
 
 
 def _at_home(tenant: Tenant, given: Input, anchor: str) -> bool:

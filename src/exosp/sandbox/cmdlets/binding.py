@@ -10,7 +10,7 @@ import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any
 
@@ -90,6 +90,16 @@ class Spec:
     name: str
     parameters: dict[str, Parameter]
     mandatory: dict[str, tuple[str, ...]] = field(default_factory=lambda: {"": ()})
+
+    @cached_property
+    def known(self) -> "dict[str, tuple[Parameter, bool]]":
+        """Every name of a parameter, lower case, aliases after names, and whether it is a common one."""
+        own = {p.name.lower(): (p, False) for p in self.parameters.values()}
+        aliases = {alias.lower(): (p, False) for p in self.parameters.values() for alias in p.aliases}
+        for key, (alias, kind) in COMMON.items():
+            own.setdefault(key.lower(), (Parameter(key, kind), True))
+            aliases.setdefault(alias, own[key.lower()])
+        return aliases | own
 
 
 @dataclass(frozen=True)
@@ -254,15 +264,10 @@ def _refuse_empty(name: str, value: Any) -> None:
 def find(cmdlet: Spec, name: str) -> tuple[Parameter, bool]:
     """The parameter that a name means, and whether it is a common one. Raises Failure."""
     wanted = name.lstrip("-").rstrip(":").lower()
-    own = {p.name.lower(): (p, False) for p in cmdlet.parameters.values()}
-    aliases = {alias.lower(): (p, False) for p in cmdlet.parameters.values() for alias in p.aliases}
-    for key, (alias, kind) in COMMON.items():
-        own.setdefault(key.lower(), (Parameter(key, kind), True))
-        aliases.setdefault(alias, own[key.lower()])
-    exact = own.get(wanted) or aliases.get(wanted)
+    exact = cmdlet.known.get(wanted)
     if exact is not None:
         return exact
-    starts = [found for key, found in sorted((own | aliases).items()) if wanted and key.startswith(wanted)]
+    starts = [found for key, found in sorted(cmdlet.known.items()) if wanted and key.startswith(wanted)]
     names = sorted({found[0].name for found in starts})
     if len(names) == 1:
         return starts[0]
