@@ -66,11 +66,11 @@ class Route:
 
 
 def routes(inventory: Inventory) -> Iterator[Route]:
-    """Every route of every application, ordered by application and mailbox."""
+    """Every route of every application, each once, ordered by application and mailbox. Unresolved trustees come last."""
     known = apps(inventory)
     for app in known:
-        yield from sorted(_One(inventory, app).routes(), key=_place)
-    yield from sorted(_unresolved(known), key=_place)
+        yield from sorted(set(_One(inventory, app).routes()), key=_place)  # two assignments of one role are one route
+    yield from sorted(set(_unresolved(known)), key=_place)
 
 
 def _place(route: Route) -> tuple[str, str, int, str, str, str, str, tuple[str, ...]]:

@@ -307,6 +307,7 @@ def judged(inventory: Inventory) -> float:
     return took
 
 
+@pytest.mark.slow
 def test_the_cost_grows_as_the_tenant_does(record_property: Callable[[str, object], None]):
     """Twice the tenant, about twice the time."""
     one, two = large(250), large(500)
