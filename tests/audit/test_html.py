@@ -215,6 +215,7 @@ def test_markup_is_made_by_el_alone() -> None:
     assert el("td", "<b>&'\"", title='"><x') == '<td title="&quot;&gt;&lt;x">&lt;b&gt;&amp;&#x27;&quot;</td>'
     assert el("td", el("b", "x"), hidden=True, colspan=None, open=False) == "<td hidden><b>x</b></td>"
     assert text("y" * 601) == "y" * 600 + "…"
+    assert text("a\u202eb\x1b[2J\ud800") == "a\\u202eb\\x1b[2J\\ud800"
 
 
 def test_it_ends_with_its_own_digest() -> None:
@@ -262,7 +263,7 @@ def test_a_finding_says_what_whom_why_and_how_to_mend_it() -> None:
     about = Subject("application", pages.some_id(7), "Ticket Archive")
     made = Finding(
         "owner-missing", "low", "medium", about, "Nobody owns it.", (("Owners", "none"),),
-        (Fix("Ask for one."), Fix("Add-It -To 'x'\nGet-It", "powershell")), "d1",
+        (Fix("Ask for one."), Fix(f"Add-It -To 'x'\nGet-It {'y' * 700}", "powershell")), "d1",
     )  # fmt: skip
     check = Check("owner-missing", MANUAL, (), lambda inventory, measures: iter(()))
     page = audit_html.render(replace(pages.middling(), findings=(made,), checks=(check,)))
@@ -275,7 +276,7 @@ def test_a_finding_says_what_whom_why_and_how_to_mend_it() -> None:
         "From the manualAn application has no owner."
         "What it means: nobody answers for it, says Get-MgApplicationOwner. It is told by the list."
         "Why it matters: nobody misses it.The whole manual of owner-missing"
-        "What mends itAsk for one.PowerShellCopyAdd-It -To 'x'\nGet-It"
+        f"What mends itAsk for one.PowerShellCopyAdd-It -To 'x'\nGet-It {'y' * 700}"
     )
     [button] = Reader(page).all("button", **{"data-copy": "fix-1-2"})
     assert (button["aria-label"], button["aria-describedby"]) == ("Copy PowerShell command 2", "fix-1-2")

@@ -160,7 +160,7 @@ def _fixes(n: int, fixes: Sequence[Fix]) -> Html:
 
 def _fix(id_: str, place: int, fix: Fix) -> Html:
     if not fix.shell:
-        return el("p", fix.command)
+        return el("p", text(fix.command, 10_000))
     shell = _SHELLS[fix.shell]
     lines = Html("\n".join(text(line, 10_000) for line in fix.command.splitlines()))
     return el(
