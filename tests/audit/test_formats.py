@@ -17,7 +17,7 @@ import pytest
 import xmlschema
 from builders import application, mailbox, role, tenant
 from markdown_it import MarkdownIt
-from reports import DESK, ON_SALES, ROBOT, WIDE, check, finding, result, unread
+from results import DESK, ON_SALES, ROBOT, WIDE, check, finding, result, unread
 
 from exosp.finding import Subject
 from exosp.inventory import Coverage, Inventory

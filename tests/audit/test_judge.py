@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 from builders import ALL_READ, AT, application, mailbox, tenant
-from reports import check, finding
+from results import check, finding
 
 from exosp.audit import judge as judging
 from exosp.audit.judge import Ignore, judge

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reports import OVER, SET_ASIDE, check, finding, result
+from results import OVER, SET_ASIDE, check, finding, result
 
 from exosp.audit.judge import Ignore
 from exosp.audit.settings import NAMES, Settings, known, parse, read

@@ -8,7 +8,7 @@ from typing import Any, NoReturn, cast
 
 import typer
 
-from . import apply, consent_url, demo, destroy, explain, plan, preflight, sandbox, template, undo, verify
+from . import apply, audit, consent_url, demo, destroy, explain, plan, preflight, sandbox, template, undo, verify
 from .options import Format
 from .screen import Screen, Stopped
 
@@ -43,6 +43,7 @@ app.command("preflight", short_help="Say what you may do, and what is missing.")
 app.command("plan", short_help="Show what apply would change. Writes nothing.")(plan.plan)
 app.command("apply", short_help="Make the tenant as the playbook says.")(apply.apply)
 app.command("verify", short_help="Prove it with real logins. Writes nothing.")(verify.verify)
+app.command("audit", short_help="Say who can open which mailbox, in the whole tenant.")(audit.audit)
 app.command("explain", cls=explain.Pasted, short_help="What a pasted failure means, and what to do.")(explain.explain)
 app.command("consent-url", short_help="Where another tenant's administrator consents.")(consent_url.consent_url)
 app.command("undo", short_help="Put back what a run changed.")(undo.undo)

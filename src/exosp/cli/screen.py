@@ -81,9 +81,13 @@ class Screen:
         self._print(text, sys.stderr if self._machine else sys.stdout)
 
     def result(self, text: str) -> None:
-        """A whole result in a form of its own, to stdout as it is."""
+        """A whole result in a form of its own, to stdout as it is: UTF-8, whatever the terminal has."""
         self._documented = True
-        self._print(text.removesuffix("\n"), sys.stdout, paint=False)
+        if (sys.stdout.encoding or "").lower().startswith("utf") or not hasattr(sys.stdout, "buffer"):
+            self._print(text.removesuffix("\n"), sys.stdout, paint=False)
+        else:
+            sys.stdout.buffer.write(text.encode())
+            sys.stdout.buffer.flush()
 
     def tell(self, text: str) -> None:
         """Something on the way to a result; not said with --quiet."""
@@ -235,5 +239,6 @@ _AFTER = {
     "apply": "what was written stands; the same command goes on from there",
     "undo": "what was written stands; the same command goes on from there",
     "destroy": "what was removed is gone; the same command goes on from there",
+    "audit": "nothing was written in the tenant; with --snapshot FILE the same command goes on from there",
     "demo": "the emulated tenant is gone, and nothing is left behind",
 }

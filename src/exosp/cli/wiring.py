@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from .. import clouds, consent, mail, playbook, signin
 from ..clouds import Cloud
 from ..errors import Missing, UsageError
-from ..exchange import remotings
+from ..exchange import OURS, remotings
 from ..exchange.online import Online
 from ..exchange.sessions import Tenancy
 from ..graph import Graph
@@ -82,6 +82,7 @@ class Session:
         clock: Clock | None = None,
         person: "Way | None" = None,
         sign_in: signin.Asked | None = None,
+        commands: tuple[str, ...] = OURS,
     ) -> None:
         self.want = want
         self.environment = os.environ if environment is None else environment
@@ -96,10 +97,10 @@ class Session:
         self._took: dict[object, int] = {}  # the renewal at which each taker took it
         address = _remoting(want, self.environment)
         way = remotings.choose(address)
-        setting = remotings.Setting(self.cloud, self.environment, self._connect, self._sign_in, want.tenant)
-        self._remoting = way.opens(address, setting)
+        setting = remotings.Setting(self.cloud, self.environment, self._connect, self._sign_in, want.tenant, commands)
+        self.way, self.remoting, self.pieces = way.name, way.opens(address, setting), way.pieces
         self.graph = Graph(self.cloud, self.admin)
-        self.exchange = Online(self._remoting, way.pieces)
+        self.exchange = Online(self.remoting, self.pieces)
         self.patience = Patience(clock or WallClock(), deadline, screen.waiting)
         self._tokens_in = ""  # the tenant that tokens are asked for in, where that is not the credential's own
         self.vault: EnvFile | Nowhere = Nowhere()
@@ -127,7 +128,7 @@ class Session:
         if self._person is not None:
             self._person.close()
         self.exchange.close()
-        self._remoting.close()
+        self.remoting.close()
         self.graph.close()
         self.admin.close()
 
@@ -158,7 +159,7 @@ class Session:
 
     def _connect(self) -> tuple["_Passing", Tenancy]:
         """For a session of this thread's own. Raises CloudError, and UsageError for a tenant that no session takes."""
-        if not self.want.tenant.lower().endswith((".onmicrosoft.com", ".onmicrosoft.us", ".partner.onmschina.cn")):
+        if not is_initial(self.want.tenant):
             raise UsageError(
                 f"Connect-ExchangeOnline needs the tenant's initial domain, and the playbook says {self.want.tenant}",
                 where=str(self.want.path),
@@ -280,6 +281,11 @@ class Session:
 
     def subjects(self, user: str, count: int, token: Token) -> Listing:
         return mail.newest(self.cloud.endpoint("imap"), user, token.reveal, count, ca=self.cloud.ca)
+
+
+def is_initial(domain: str) -> bool:
+    """Whether a domain can be the one that a tenant was made with, which Connect-ExchangeOnline wants."""
+    return domain.lower().endswith((".onmicrosoft.com", ".onmicrosoft.us", ".partner.onmschina.cn"))
 
 
 def registered_elsewhere(want: playbook.Playbook) -> bool:

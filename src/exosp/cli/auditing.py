@@ -1,0 +1,148 @@
+"""Open a tenant for an audit: cloud, sign-in, remoting, the two ports of its census; then read it all, and say how far that
+is. It decides nothing."""
+
+import os
+import re
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import __version__, signin
+from ..audit import file
+from ..audit.collect import Progress, collect
+from ..audit.gathered import Head, Wishes
+from ..audit.wanted import gather
+from ..errors import CloudError, UsageError
+from ..exchange.census import Census
+from ..exchange.cmdlets import READS
+from ..graph.census import DirectoryCensus
+from ..graph.standing import domains
+from ..inventory import Inventory, Section
+from ..playbook import App, Place, Playbook, Reach
+from .audit import left_out
+from .screen import Screen
+from .wiring import Session, is_initial
+
+if TYPE_CHECKING:
+    from ..inventory import Wanted
+
+_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_DOING: dict[Section, str] = {
+    "entries": "service principals in Exchange", "role-grants": "application permissions",
+    "scope-grants": "delegated permissions", "enterprise-applications": "enterprise applications",
+    "last-use": "sign-in activity", "directory-log": "the directory's log", "exchange-log": "Exchange's log",
+    "recipient-permissions": "who may send as whom", "client-access": "the mailboxes' protocols",
+}  # fmt: skip
+
+
+def inventory(
+    screen: Screen,
+    *,
+    tenant: str | None,
+    cloud_file: Path | None,
+    deadline: float,
+    sign_in: signin.Asked,
+    folders: bool,
+    evidence: bool,
+    playbooks: Path | None,
+    snapshot: Path | None,
+) -> Inventory:
+    """Read the whole tenant. Raises UsageError, and CloudError where nothing of it can be read."""
+    with ExitStack() as stack:
+        screen.working("signing in")
+        session = Session(
+            _nothing(tenant), screen, cloud_file=cloud_file, deadline=deadline, sign_in=sign_in, commands=READS
+        )
+        stack.callback(session._close)
+        token = session.patience.transport(session.admin.exchange_token)
+        tenant_id = str(token.claims.get("tid", ""))
+        names = _names(session, tenant_id)
+        session.want = replace(session.want, tenant=names[0])
+        screen.tenant = names[0]
+        wanted = _wanted(playbooks, {tenant_id.lower(), *names}, screen)
+        asked = Wishes(
+            folders=folders,
+            evidence=evidence,
+            app_ids=frozenset(app_id for one in wanted or () for app_id in one.app_ids),
+            unique_names=frozenset(one.unique_name for one in wanted or () if one.unique_name),
+        )
+        who = token.user_principal_name or str(token.claims.get("app_displayname") or token.claims.get("appid", ""))
+        head = Head(
+            tenant=names[0], tenant_id=tenant_id, cloud=session.cloud.name, operator=who, at=datetime.now(UTC),
+            version=__version__, emulated=session.cloud.emulated, asked=asked,
+        )  # fmt: skip
+        keeping = stack.enter_context(file.kept(snapshot, head)) if snapshot is not None else file.in_memory(head)
+        exchange = Census(session.remoting, session.pieces, session.patience.transport)
+        stack.callback(exchange.close)
+        with screen.counting("reading the tenant", 0):
+            found = collect(
+                DirectoryCensus(session.graph, session.patience.transport),
+                exchange,
+                session.patience,
+                keeping,
+                _teller(screen),
+            )
+        return replace(found, wanted=wanted)
+
+
+def _nothing(tenant: str | None) -> Playbook:
+    """A playbook that names the tenant alone. Raises UsageError."""
+    named = tenant or os.environ.get("AZURE_TENANT_ID", "")
+    if not named:
+        raise UsageError(
+            "nothing says which tenant",
+            where="--tenant",
+            hint="give --tenant contoso.onmicrosoft.com, or set AZURE_TENANT_ID",
+        )
+    nowhere = Place("(no playbook)", 0, 0)
+    return Playbook(Path("(no playbook)"), named, "global", App("", "", None, nowhere), (), (), Reach())
+
+
+def _names(session: Session, tenant_id: str) -> tuple[str, ...]:
+    """The tenant's domains, the initial one first; as it was named where Graph does not say."""
+    try:
+        found = session.patience.transport(domains, session.graph)
+    except CloudError:
+        found = ()
+    given = session.want.tenant.lower()
+    if found and not _GUID.fullmatch(given) and given not in found:
+        raise UsageError(
+            f"{given} is no domain of the tenant that this sign-in is for, {found[0]} ({tenant_id})", where="--tenant",
+            hint="sign in to the tenant that is to be audited",
+        )  # fmt: skip
+    if session.way != "admin-api" and not is_initial((found or (given,))[0]):
+        raise UsageError(
+            f"PowerShell connects to a tenant by its initial domain, and only {given} is known", where="--tenant",
+            hint="give --tenant <name>.onmicrosoft.com; or grant Organization.Read.All on Microsoft Graph, so that it can be "
+            "looked up",
+        )  # fmt: skip
+    return found or (given,)
+
+
+def _wanted(folder: Path | None, names: set[str], screen: Screen) -> "tuple[Wanted, ...] | None":
+    if folder is None:
+        return None
+    found, others = gather(folder, os.environ, names)
+    left_out(others, screen)
+    return found
+
+
+def _teller(screen: Screen) -> Callable[[Progress], None]:
+    """The moving line: what is read, how many of how many, and how many a second. The screen's own column has the time left."""
+    state: dict[str, float | str] = {"section": "", "at": 0.0, "done": 0}
+
+    def tell(progress: Progress) -> None:
+        doing = _DOING.get(progress.section, progress.section.replace("-", " "))
+        if progress.section != state["section"]:
+            state.update(section=progress.section, at=time.monotonic(), done=0)
+        more = progress.done - int(state["done"])
+        state["done"] = progress.done
+        took = time.monotonic() - float(state["at"])
+        rate = f", {progress.done / took:,.0f} a second" if progress.done and took > 1 else ""
+        screen.working(f"reading {doing}{rate}", done=more, total=progress.total)
+
+    return tell
