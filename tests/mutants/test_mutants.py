@@ -18,6 +18,7 @@ from chain import CLIENT, KINDER
 from clouds import CLOUDS
 from explaining import EXPLAINING
 from harm import HARM
+from html_page import HTML
 from ladder import LADDER
 from letters import LETTERS
 from mutant import Mutant
@@ -27,6 +28,7 @@ from rails import RAILS
 from rbac import RBAC
 from records import RECORDS
 from remotings import REMOTINGS
+from reports import REPORTS
 from retries import RETRIES
 from signing import SIGNING
 
@@ -34,7 +36,7 @@ pytestmark = pytest.mark.timeout(300)
 
 # Every retry rule, guard rail, journal write and sandbox fault; and what the other rooms hold, which takes as long again.
 ALWAYS = (*CLIENT, *RETRIES, *RAILS, *RECORDS, *KINDER)
-AT_LENGTH = (*SIGNING, *REMOTINGS, *POWERSHELL, *LETTERS, *HARM, *PEOPLE, *RBAC, *CLOUDS, *LADDER, *EXPLAINING)
+AT_LENGTH = (*SIGNING, *REMOTINGS, *POWERSHELL, *LETTERS, *HARM, *PEOPLE, *RBAC, *CLOUDS, *LADDER, *EXPLAINING, *REPORTS, *HTML)
 MUTANTS = (*ALWAYS, *AT_LENGTH)
 FILES = sorted({mutant.test.partition("::")[0] for mutant in ALWAYS})
 
