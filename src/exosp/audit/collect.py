@@ -58,7 +58,8 @@ NEEDS: dict[Section, str] = {
     "access-policies": _VIEW.format("View-Only Configuration"),
     "management-roles": _VIEW.format("View-Only Configuration"),
     "management-scopes": _VIEW.format("View-Only Configuration"),
-    "exchange-log": _VIEW.format("View-Only Audit Logs"),
+    "exchange-log": "the management role View-Only Audit Logs in Exchange: no view-only group has it, the role groups Compliance "
+    "Management and Organization Management do",
 }
 
 Side = Literal["graph", "exchange"]
