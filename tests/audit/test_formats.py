@@ -19,7 +19,9 @@ from builders import application, mailbox, role, tenant
 from markdown_it import MarkdownIt
 from results import DESK, ON_SALES, ROBOT, WIDE, check, finding, result, unread
 
-from exosp.finding import Subject
+from exosp.audit.judge import judge
+from exosp.checks import CHECKS
+from exosp.finding import Measures, Subject
 from exosp.inventory import Coverage, Inventory
 from exosp.report import audit_csv, audit_json, audit_junit, audit_markdown, audit_sarif, audit_text, audit_view
 from exosp.report.audit import FORMATS, form_of
@@ -372,6 +374,25 @@ def test_markdown_renders_as_meant():
     assert any(token.content.startswith("**This audit is not whole:**") for token in tokens)
 
 
+@pytest.mark.parametrize(
+    ("said", "written"),
+    [
+        ("It reads mail.", "It reads mail."),
+        ("by Mail.Read.", "by `Mail.Read`."),
+        ("on ceo@contoso.com, and (x@y.z)", "on `ceo@contoso.com`, and (`x@y.z`)"),
+        ("1,234 mailboxes; 50% (of 3.5)", "1,234 mailboxes; 50% (of 3.5)"),
+        ("[a](b) **c** `d` <e> @f #1", "`[a](b`) `**c**` `` `d` `` `<e>` `@f` `#1`"),
+        ("... :) ::x::", "`...` `:)` `::x`::"),
+        ("GH-1 https://x.y. www.x.y", "`GH-1` `https://x.y`. `www.x.y`"),
+        ("Bob's, O\u2019Brien - x", "Bob's, O\u2019Brien `-` x"),
+        ("", ""),
+    ],
+)
+def test_what_a_sentence_is(said, written):
+    """Words are words; what could be a link, a mention, a picture or a tag is code, without the marks around it."""
+    assert audit_markdown.sentence(said) == written
+
+
 # SARIF
 
 
@@ -445,6 +466,18 @@ def test_sarif_of_an_audit_that_is_not_whole():
     assert (invocation["executionSuccessful"], invocation["exitCode"]) == (False, 1)
     assert [one["message"]["text"] for one in invocation["toolExecutionNotifications"] if one["level"] == "error"] == [
         "3 mailboxes could not be read: hr@contoso.com (Exchange answered 503); 2 more", "transport: not allowed",
+    ]  # fmt: skip
+
+
+def test_every_check_is_a_rule_with_its_manual():
+    """Of those there are, whether it found something or not."""
+    judged = judge(tenant(wanted=()), Measures(), version="1.2.3")
+    rules = sarif(judged)["tool"]["driver"]["rules"]
+    assert [rule["id"] for rule in rules] == [one.name for one in CHECKS]
+    assert all(len(rule["shortDescription"]["text"]) <= 100 and rule["fullDescription"]["text"] for rule in rules)
+    assert all(rule["help"]["text"].startswith(one.title) for rule, one in zip(rules, CHECKS, strict=True))
+    assert [case.get("classname") for case in junit(judged).iter("testcase")] == [
+        "exosp.audit.coverage", *(f"exosp.audit.{one.name}" for one in CHECKS),
     ]  # fmt: skip
 
 

@@ -18,6 +18,7 @@ MARK: dict[str, str] = {"critical": "🟥", "high": "🟧", "medium": "🟨", "l
 
 # A word of a sentence: letters, digits, hyphens and apostrophes within, marks of a sentence around it.
 _WORD = re.compile(r"[(\"]*[^\W_]+(?:[-'\u2019][^\W_]+|[.,]\d+)*[.,;:)?\"%]*")
+_MARKED = re.compile(r"([(]?)(.*[^.,;:)?])([.,;:)?]*)")  # what is within, and the marks
 _REFERENCE = re.compile(r"gh-\d", re.IGNORECASE)  # GitHub makes GH-1 a link
 
 
@@ -39,11 +40,16 @@ def code(text: str, most: int = LONGEST) -> str:
 
 
 def sentence(text: str) -> str:
-    """A sentence that may hold names: words stay words, and whatever else is in it stands as code."""
-    shown = (
-        word if _WORD.fullmatch(word) and not _REFERENCE.search(word) else code(word) for word in harmless(text).split()
-    )
-    return " ".join(shown)
+    """A sentence that may hold names: words stay words, and whatever else is in it stands as code, but for the marks of the
+    sentence around it."""
+    return " ".join(map(_word, harmless(text).split()))
+
+
+def _word(word: str) -> str:
+    if _WORD.fullmatch(word) and not _REFERENCE.search(word):
+        return word
+    found = _MARKED.fullmatch(word)
+    return f"{found[1]}{code(found[2])}{found[3]}" if found else code(word)
 
 
 def _head(result: Result) -> Iterator[str]:
