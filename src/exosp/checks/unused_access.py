@@ -4,7 +4,8 @@ What it means: the application holds something by which mail can be reached, and
 
 How it is told: Entra's sign-in activity shows no sign-in as an application, or one longer ago than the audit allows (90 days
 unless told otherwise), and its newest consent and its creation are longer ago than that too. Where none of these has a date it
-counts as old. Tokens for people who sign in to it do not count.
+counts as old. Tokens for people who sign in to it do not count. One without an enterprise application cannot sign in at all,
+and other checks name it.
 
 Why it matters: what nobody uses nobody watches. Its credential still works.
 
@@ -30,7 +31,7 @@ NEEDS: tuple[Section, ...] = ("enterprise-applications", "role-grants", "last-us
 
 def find(inventory: Inventory, measures: Measures) -> Iterator[Finding]:
     for app in apps(inventory):
-        if not app.holds:
+        if not app.holds or app.principal is None:  # what the directory does not have cannot sign in
             continue
         used = max((use.as_application for use in app.uses if use.as_application is not None), default=None)
         made = [thing.created for thing in (app.registration, app.principal) if thing is not None]
@@ -48,7 +49,7 @@ def find(inventory: Inventory, measures: Measures) -> Iterator[Finding]:
                 ("newest consent or creation", day(begun)),
             ),
             fix=(
-                *([mending.disabled(app.principal)] if app.principal is not None and app.principal.enabled else []),
+                *([mending.disabled(app.principal)] if app.principal.enabled else []),
                 mending.say("If nobody misses it within a month, take its grants and consents back and delete it."),
             ),
         )
