@@ -35,8 +35,8 @@
         graph_roles: []
         delegated:                    # resource: graph, exchange; for: everyone, or persons' UPNs
           - {resource: graph, scopes: [Mail.Read], for: everyone}
-        credentials:                  # start and end in days from now; kind: secret, certificate, federated; on: application, enterprise
-          - {kind: secret, name: by hand, start: -15, end: 150, on: application}
+        credentials:                  # start and end in days from now; kind: secret, certificate, federated; holder: application, enterprise
+          - {kind: secret, name: by hand, start: -15, end: 150, holder: application}
         owners: [alex@contoso.com, {upn: gone@contoso.com, enabled: false}, {application: Provisioning}]
         exchange: right               # one entry, or a list of several: right, application, stranger, orphaned, none
         full_access: [desk@contoso.com]

@@ -130,6 +130,13 @@ class Mailbox:
     folders: dict[str, list[Row]] = _part("folders")
 
     @property
+    def identity(self) -> str:
+        """What rows name it by."""
+        if self._properties is None and self.crowd is not None:
+            return self.crowd.identity(self.number)
+        return str(self.properties["Identity"])
+
+    @property
     def sent_as(self) -> bool:
         """Whether anybody holds a recipient permission on it."""
         return bool(self._recipient_permissions)
@@ -237,6 +244,9 @@ class Crowd:
         factor, shift = self._keys[which]
         text = f"{(factor * number + shift) % _SPACE:030x}"
         return f"{text[:8]}-{text[8:12]}-4{text[12:15]}-a{text[15:18]}-{text[18:]}"
+
+    def identity(self, number: int) -> str:
+        return self._guid(0, number)
 
     def find(self, name: str) -> Mailbox | None:
         """The mailbox of that name, address, id or distinguished name, lower case."""

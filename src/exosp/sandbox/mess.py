@@ -360,7 +360,7 @@ def secrets(mess: Mess, spec: Spec) -> list[Cause]:
 
 
 def on_enterprise(mess: Mess, spec: Spec) -> list[Cause]:
-    spec["credentials"] = [_CERTIFICATE, {**_CERTIFICATE, "on": "enterprise"}]
+    spec["credentials"] = [_CERTIFICATE, {**_CERTIFICATE, "holder": "enterprise"}]
     return [("credential-on-enterprise-application", APP, "")]
 
 

@@ -33,7 +33,7 @@ KEYS = {
 ENTRIES = ("right", "application", "stranger", "orphaned", "none")
 AUDIENCES = ("AzureADMyOrg", "AzureADMultipleOrgs", "AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount")
 RIGHTS = ("full_access", "send_as", "send_on_behalf", "folder", "read")
-_CREDENTIAL = {"kind", "name", "start", "end", "on", "issuer", "subject"}
+_CREDENTIAL = {"kind", "name", "start", "end", "holder", "issuer", "subject"}
 _GRANT = {"mailbox", "right", "deny", "inherited", "folder", "role", "entry"}
 _POLICY = {"right", "scope", "description"}
 _RBAC = {"role", "scope", "filter", "group", "unit", "name"}
@@ -80,7 +80,7 @@ def check(item: Any) -> None:
     for row in item.get("credentials") or []:
         known(f"{where}: a credential", row, _CREDENTIAL)
         _one_of(f"{where}: a credential's kind", row.get("kind", "secret"), ("secret", "certificate", "federated"))
-        _one_of(f"{where}: what a credential is on", row.get("on", "application"), ("application", "enterprise"))
+        _one_of(f"{where}: a credential's holder", row.get("holder", "application"), ("application", "enterprise"))
     for row in item.get("grants") or []:
         known(f"{where}: a grant", row, _GRANT)
         for right in several(row.get("right", "full_access")):
@@ -215,7 +215,7 @@ class Application:
         for row in self.item.get("credentials") or []:
             kind, name = row.get("kind", "secret"), row.get("name") or f"{row.get('kind', 'secret')} by hand"
             start, end = (self.now + float(row.get(key, value)) * DAY for key, value in (("start", -15), ("end", 150)))
-            holder = self.principal if row.get("on") == "enterprise" else self.registration
+            holder = self.principal if row.get("holder") == "enterprise" else self.registration
             if kind == "secret":
                 secret = catalog.password_credential(catalog.new_secret(), name, iso(start), iso(end))
                 holder.properties["passwordCredentials"] = [*holder.properties["passwordCredentials"], secret]

@@ -5,6 +5,7 @@ Out-Null, Out-Default and Select-Object -Property may end a pipeline; the engine
 
 from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any
 
 from .binding import Parameter, Spec
@@ -111,12 +112,16 @@ def sink(name: str, values: dict[str, Any]) -> Callable[[Item], Item | None]:
     if name == "Out-Default" or not wanted:
         return lambda row: row
 
-    def select(row: Item) -> Item:
-        held = {key.lower(): (key, value) for key, value in row.properties.items()}
-        chosen: dict[str, Any] = {}
+    @lru_cache(maxsize=16)
+    def columns(keys: tuple[str, ...]) -> dict[str, None]:
+        chosen: dict[str, None] = {}
         for pattern in wanted:
-            matches = [held[key] for key in held if fnmatchcase(key, pattern.lower())]
-            chosen |= dict(matches) if matches or "*" in pattern else {pattern: None}
+            matches = [key for key in keys if fnmatchcase(key.lower(), pattern.lower())]
+            chosen |= dict.fromkeys(matches if matches or "*" in pattern else [pattern])
+        return chosen
+
+    def select(row: Item) -> Item:
+        chosen = {name: row.properties.get(name) for name in columns(tuple(row.properties))}
         types = tuple(f"Selected.{name}" for name in row.type_names[:1])
         return Item(
             (*types, "System.Management.Automation.PSCustomObject", "System.Object"), chosen, None, adapted=False

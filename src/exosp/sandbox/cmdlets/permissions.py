@@ -51,13 +51,13 @@ def _aces(mailbox: Mailbox, names: lookup.Names, wanted: str | None, unresolved:
         if user is not None:
             yield _ace(row, user)
     if wanted is None:
+        identity = mailbox.identity
         for user, rights, deny, sid in INHERITED:
             yield Item(
                 ACE,
-                {"Identity": mailbox.properties["Identity"], "User": user, "AccessRights": list(rights),
-                 "IsInherited": True, "Deny": deny, "InheritanceType": "All", "UserSid": sid, "IsValid": True,
-                 "ObjectState": "Unchanged"},
-                mailbox.properties["Identity"],
+                {"Identity": identity, "User": user, "AccessRights": list(rights), "IsInherited": True, "Deny": deny,
+                 "InheritanceType": "All", "UserSid": sid, "IsValid": True, "ObjectState": "Unchanged"},
+                identity,
             )  # fmt: skip
 
 
