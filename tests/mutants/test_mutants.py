@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from broken import ROOT
 from chain import CLIENT, KINDER
+from checks import CHECKS
 from clouds import CLOUDS
 from explaining import EXPLAINING
 from harm import HARM
@@ -36,7 +37,21 @@ pytestmark = pytest.mark.timeout(300)
 
 # Every retry rule, guard rail, journal write and sandbox fault; and what the other rooms hold, which takes as long again.
 ALWAYS = (*CLIENT, *RETRIES, *RAILS, *RECORDS, *KINDER)
-AT_LENGTH = (*SIGNING, *REMOTINGS, *POWERSHELL, *LETTERS, *HARM, *PEOPLE, *RBAC, *CLOUDS, *LADDER, *EXPLAINING, *REPORTS, *HTML)
+AT_LENGTH = (
+    *SIGNING,
+    *REMOTINGS,
+    *POWERSHELL,
+    *LETTERS,
+    *HARM,
+    *PEOPLE,
+    *RBAC,
+    *CLOUDS,
+    *LADDER,
+    *EXPLAINING,
+    *REPORTS,
+    *HTML,
+    *CHECKS,
+)
 MUTANTS = (*ALWAYS, *AT_LENGTH)
 FILES = sorted({mutant.test.partition("::")[0] for mutant in ALWAYS})
 

@@ -351,6 +351,12 @@ def chain(consents: tuple[str, ...], missing: frozenset[str]) -> Inventory:
     return tenant(app, box)
 
 
+@pytest.mark.parametrize("link", LINKS)
+def test_dropping_any_link_closes_every_door(link: str):
+    assert {route.door for route in routes(chain(ALL_THREE, frozenset())) if route.is_open} == {"imap", "pop", "smtp"}
+    assert [route for route in routes(chain(ALL_THREE, frozenset({link}))) if route.is_open] == []
+
+
 DOOR_OF = dict(zip(ALL_THREE, ("imap", "pop", "smtp"), strict=True))
 
 
