@@ -7,12 +7,14 @@ underscore that would read as an escape, become _xHHHH_.
 import re
 import uuid
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 from xml.sax.saxutils import escape
 
 from .cmdlets.outcome import Item
 
 _SPECIAL = re.compile("_(?=[xX])|[\u0000-\u001f\u007f-\u009f\ud800-\udfff\ufffe\uffff\U00010000-\U0010ffff]")
+_PLAIN = re.compile("[ -%'-;=?-^`-~]*")  # printable, and neither an escape's first character nor XML's
 _LIST = "<T>System.Collections.ArrayList</T><T>System.Object</T>"
 
 
@@ -28,7 +30,17 @@ def escaped(value: str) -> str:
 
 def text(value: str) -> str:
     """A string as the content of an S element."""
-    return escape(escaped(value))
+    return value if _PLAIN.fullmatch(value) else escape(escaped(value))
+
+
+@lru_cache(maxsize=1024)
+def _named(key: str) -> str:
+    return f' N="{text(key)}"'
+
+
+@lru_cache(maxsize=64)
+def _types(names: tuple[str, ...]) -> str:
+    return "".join(f"<T>{text(name)}</T>" for name in names)
 
 
 def _simple(value: Any, name: str) -> str | None:
@@ -50,7 +62,7 @@ def _simple(value: Any, name: str) -> str | None:
 def _properties(properties: dict[str, Any], references: Iterator[int]) -> Iterator[str]:
     lists = 0
     for key, value in properties.items():
-        name = f' N="{text(key)}"'
+        name = _named(key)
         simple = _simple(value, name)
         if simple is not None:
             yield simple
@@ -66,7 +78,7 @@ def _properties(properties: dict[str, Any], references: Iterator[int]) -> Iterat
 def item(row: Item) -> bytes:
     """One output object."""
     references = iter(range(1, 1_000_000))
-    types = "".join(f"<T>{text(name)}</T>" for name in row.type_names)
+    types = _types(tuple(row.type_names))
     shown = "" if row.text is None else f"<ToString>{text(row.text)}</ToString>"
     bag = "Props" if row.adapted else "MS"
     properties = "".join(_properties(row.properties, references))
