@@ -1,9 +1,10 @@
 """Collecting a tenant on fake ports: what is kept and what is counted, in what order it is asked for, and what an audit says
 of all that it could not read."""
 
+import time
 from dataclasses import replace
 from datetime import timedelta
-from itertools import islice
+from itertools import chain, islice
 
 import pytest
 from builders import (
@@ -17,8 +18,9 @@ from builders import (
 )
 from fakes import Desk, Trouble, canonical, empty, throttled, unheard
 
-from exosp.audit.collect import NEEDS, TRIES
+from exosp.audit.collect import NEEDS
 from exosp.audit.gathered import Wishes
+from exosp.audit.mailboxes import TRIES
 from exosp.errors import CloudError, Forbidden, Missing, Unreachable
 from exosp.inventory import (
     NEEDED,
@@ -496,11 +498,32 @@ def test_while_a_service_asks_to_wait_no_mailbox_is_asked_for(desk: Desk):
 
 
 def test_progress_says_how_much_is_done_and_of_how_much_once_that_is_known(desk: Desk):
+    """Of all lists together, which are read ahead: so it is known long before the end."""
     desk.collect()
     told = [one for one in desk.told if one.section == "mailbox-permissions" and one.done]
-    assert [one.done for one in told] == [*range(1, 13), 1, 1]
-    assert told[0].total is None
+    assert [one.done for one in told] == list(range(1, len(BOXES) + 1))
+    assert {one.total for one in told} <= {None, len(BOXES)}
+    assert told[-1].total == len(BOXES)
     assert [one.section for one in desk.told][:2] == ["entries", "management-roles"]
+
+
+def test_lists_are_read_ahead_of_permissions(desk: Desk):
+    """However slow these are: the first mailbox is not done before all are listed."""
+    desk.exchange.has = tenant(DESK, *(empty(number) for number in range(200)))
+    whole = desk.exchange.permissions
+
+    def slow(mailboxes, kind, entries):
+        until = time.monotonic() + 10
+        while desk.exchange.trouble.asked["mailboxes"] < 67 and time.monotonic() < until:
+            time.sleep(0.001)
+            if desk.exchange.trouble.asked["mailboxes"] == 0:
+                mailboxes = chain([next(mailboxes)], mailboxes)
+        return whole(mailboxes, kind, entries)
+
+    desk.exchange.permissions = slow  # type: ignore[method-assign]
+    found = desk.collect()
+    assert desk.exchange.trouble.asked["mailboxes"] == 67
+    assert dict(found.coverage.mailboxes) == {"user": 200}
 
 
 def test_without_the_entries_nothing_that_goes_by_them_is_read(desk: Desk):

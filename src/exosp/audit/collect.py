@@ -7,31 +7,30 @@ only those are kept; who may send as whom; then every mailbox, of which only tho
 somebody unknown, holds something; then what is asked about those alone.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
-from itertools import chain, islice
-from typing import Generic, Literal, TypeVar
+from functools import partial
+from itertools import chain
+from typing import Literal, TypeVar
 
 from ..census import DirectoryCensus, ExchangeCensus, Held, Listed, ListedKind
-from ..errors import CloudError, Forbidden, Throttled, Unreachable
-from ..inventory import Event, Grant, Inventory, Organization, Principal, Registration, Section
-from ..patience import RETRY_AFTER_CAP, TRANSPORT_TRIES, Patience
+from ..errors import CloudError, Forbidden, Unreachable
+from ..inventory import Event, Inventory, Organization, Principal, Registration, Section
+from ..patience import Patience
 from ..permissions import reaches_mail
 from .file import Keeping
-from .gathered import KINDS, Done, Kept, Lacking, Owners, Part, Read, Record, SendAs, forms, named
+from .gathered import KINDS, Done, Lacking, Owners, Part, Read, Record, SendAs, forms
+from .lists import Ahead, Steady, alone, pieces
+from .mailboxes import BATCH, SID, Ask, Progress, Reading, Tell
+
+__all__ = ["NEEDS", "Progress", "Tell", "collect"]
 
 T = TypeVar("T")
 
-BATCH = 100  # mailboxes that a cut-off audit may have to read again
-OFTEN = 2.0  # seconds, ditto
-MOST_UNHEARD = 50  # mailboxes in a row that nobody answered for: then nobody is there
-TRIES = 3  # for a mailbox whose error no waiting will mend, by what is known of it
 LOG_DAYS = 90  # what Exchange keeps (learn.microsoft.com/purview/audit-log-retention: administrators' log, 90 days)
 _TWENTY = 20  # owners and the like come twenty to a request
-_SID = re.compile(r"s-1-5-21-[0-9-]+", re.IGNORECASE)
 
 _VIEW = "the management role {} in Exchange: the Entra role Global Reader, or the role group View-Only Organization Management, has it"
 _GRAPH = "{} on Microsoft Graph, with consent; a token minted before does not have it"
@@ -63,18 +62,6 @@ NEEDS: dict[Section, str] = {
 }
 
 Side = Literal["graph", "exchange"]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where an audit is: ``done`` of the section, and of how many, None as long as that is not known."""
-
-    section: Section
-    done: int = 0
-    total: int | None = None
-
-
-Tell = Callable[[Progress], None]
 
 
 def collect(
@@ -125,8 +112,7 @@ class _Collecting:
         self._section("graph", "owners", self._owners)
         self._section("graph", "security-defaults", self._security_defaults)
         self._section("exchange", "recipient-permissions", self._send_as)
-        for kind in KINDS:
-            self._mailboxes(kind)
+        self._mailboxes()
         if self._wishes.folders:
             self._folders()
         self._client_access()
@@ -169,7 +155,7 @@ class _Collecting:
     def _all(self, ask: Callable[[], Iterator[T]], keep: Callable[[T], bool] | None = None) -> list[T]:
         """Each once, in the order of the first time."""
         found: dict[T, None] = {}
-        rows: _Steady[T] = _Steady(lambda: map(_alone, ask()), self._patience)
+        rows: Steady[T] = Steady(lambda: map(alone, ask()), self._patience)
         for one in chain.from_iterable(rows):
             if keep is None or keep(one):
                 found[one] = None
@@ -257,7 +243,7 @@ class _Collecting:
 
     def _by_twenty(self, ask: Callable[[Sequence[str]], dict[str, T]], ids: Sequence[str]) -> dict[str, T]:
         found: dict[str, T] = {}
-        for some in _pieces(ids, _TWENTY):
+        for some in pieces(ids, _TWENTY):
             found |= self._patience.transport(ask, some)
         return found
 
@@ -283,7 +269,7 @@ class _Collecting:
 
         def concerns(event: Event) -> bool:
             if "Permission" in event.change:
-                return event.subject in names or bool(_SID.fullmatch(event.subject))
+                return event.subject in names or bool(SID.fullmatch(event.subject))
             return event.change != "Set-CASMailbox" or event.subject in boxes
 
         since = (self._had.head.at - timedelta(days=LOG_DAYS)).timestamp()
@@ -306,13 +292,19 @@ class _Collecting:
                 service="remoting",
             )
 
-    def _mailboxes(self, kind: ListedKind) -> None:
-        listed: Section = "mailboxes"
-        read: Section = "mailbox-permissions"
-        if self._had.has(listed, kind) and self._had.has(read, kind) and not self._had.has_unread(kind):
-            return
+    def _mailboxes(self) -> None:
+        left = [
+            kind
+            for kind in KINDS
+            if not self._had.has("mailboxes", kind)
+            or not self._had.has("mailbox-permissions", kind)
+            or self._had.has_unread(kind)
+        ]
         entries = tuple(self._had.entries)
-        self._each(read, kind, kind, lambda pages: self._exchange.permissions(pages, kind, entries))
+        with self._lists(left) as ahead:
+            for kind in left:
+                ask = partial(self._exchange.permissions, kind=kind, entries=entries)
+                self._each("mailbox-permissions", kind, kind, ahead, ask)
 
     def _folders(self) -> None:
         section: Section = "folder-permissions"
@@ -324,19 +316,28 @@ class _Collecting:
             for page in pages:
                 yield from self._exchange.folder_permissions(page, entries)
 
-        self._each(section, "user", "folders", ask)
+        with self._lists(["user"]) as ahead:
+            self._each(section, "user", "folders", ahead, ask)
+
+    @contextmanager
+    def _lists(self, kinds: Sequence[ListedKind]) -> Iterator[Ahead]:
+        ahead = Ahead(kinds, lambda kind: Steady(lambda: self._exchange.mailboxes(kind), self._patience))
+        try:
+            yield ahead
+        finally:
+            ahead.close()
 
     def _each(
         self,
         section: Section,
         kind: ListedKind,
         part: Part,
-        ask: Callable[[Iterator[Sequence[Listed]]], Iterator[Held]],
+        ahead: Ahead,
+        ask: Ask,
     ) -> None:
         """Every mailbox of a list, until each is read or was asked for often enough."""
-        pages: _Steady[Listed] = _Steady(lambda: self._exchange.mailboxes(kind), self._patience)
-        reading = _Reading(section, part, pages, self._keeping, self._patience, self._tell)
-        source, whole = reading.source, part in KINDS
+        reading = Reading(section, part, kind, ahead, self._keeping, self._patience, self._tell)
+        source, listed, whole = reading.source, ahead.of(kind), part in KINDS
         of = part if whole else ""  # what the section's own part is called
         self._tell(Progress(section))
         refused: CloudError | None = None
@@ -350,8 +351,8 @@ class _Collecting:
                 reading.without()
         finally:
             reading.flush()  # whatever ends it
-        unlisted = source.fault or (None if source.ended else refused)
-        failed = refused or source.fault
+        unlisted = listed.fault or (None if source.ended else refused)
+        failed = refused or listed.fault
         if failed is None:
             self._silent["exchange"].clear()
         else:
@@ -359,7 +360,7 @@ class _Collecting:
         if whole and unlisted is not None:
             self._lacks("mailboxes", unlisted, of)
         elif whole:
-            self._keeping.write(Done("mailboxes", of, dict(sorted(source.kinds.items()))))
+            self._keeping.write(Done("mailboxes", of, dict(sorted(listed.kinds.items()))))
         if failed is not None:
             self._keeping.write(*reading.unread(), Lacking(section, _in_words(section, failed), of))
         else:
@@ -377,7 +378,7 @@ class _Collecting:
             if not boxes and not any(self._had.has("mailboxes", kind) for kind in KINDS):
                 raise CloudError("no mailboxes were read", service="remoting")
             for asked in (left, left):  # those that an answer leaves out are asked for once more
-                for some in _pieces([box for box in asked if not self._had.has_read(box, part)], BATCH):
+                for some in pieces([box for box in asked if not self._had.has_read(box, part)], BATCH):
                     self._tell(Progress(name, self._had.count(part), len(boxes)))
                     found = self._patience.transport(self._exchange.client_access, some)
                     shown = [box.id for box in some if box.id in found]
@@ -389,304 +390,6 @@ class _Collecting:
             return
         self._silent["exchange"].clear()
         self._keeping.write(Done(name))
-
-
-class _Reading:
-    """The mailboxes of one list on their way into the snapshot."""
-
-    def __init__(
-        self,
-        section: Section,
-        part: Part,
-        pages: "_Steady[Listed]",
-        keeping: Keeping,
-        patience: Patience,
-        tell: Tell,
-    ) -> None:
-        self.source = _Source(pages, part, self._is_known, patience)
-        self._section = section
-        self._part = part
-        self._keeping = keeping
-        self._patience = patience
-        self._tell = tell
-        self._by_form = {form: entry.identity for entry in keeping.gathered.entries for form in entry.forms}
-        self._recipients = keeping.gathered.recipients
-        self._again: dict[str, Held] = {}  # what failed and is worth another try
-        self._failed: dict[str, Held] = {}  # what is not
-        self._tries: dict[str, int] = {}
-        self._answered = 0
-        self._unheard = 0  # mailboxes in a row
-        self._before = keeping.gathered.count(part)
-        self._batch: list[Kept] = []
-        self._read: dict[str, None] = {}  # not written yet
-        self._kinds: dict[str, int] = {}
-        self._people = self._inherited = 0
-        self._flushed = patience.clock.now()
-
-    def _is_known(self, box: Listed) -> bool:
-        """Whether it need not be given out: lists that begin anew show it again."""
-        name = named(box, self._part)
-        if name in self._read or name in self._again or name in self._failed:
-            return True
-        return self._keeping.gathered.has_read(box, self._part)
-
-    def to_the_end(self, ask: Callable[[Iterator[Sequence[Listed]]], Iterator[Held]]) -> None:
-        """Raises CloudError where the cmdlet itself, and not a mailbox, cannot be had."""
-        while True:
-            before = self._answered
-            try:
-                self._patience.transport(self._round, ask)
-            except (Throttled, Unreachable):
-                if self._answered > before:
-                    continue  # it goes on, however slowly
-                if not self._again:
-                    raise
-                if not self.source.ended:
-                    raise
-                self._failed |= self._again
-                self._again = {}
-            return
-
-    def _round(self, ask: Callable[[Iterator[Sequence[Listed]]], Iterator[Held]]) -> None:
-        """Ask for all that is left. Raises what the rest is to wait for."""
-        while self._again or not self.source.ended:
-            waiting = [held.mailbox for held in self._again.values()]
-            self._again = {}
-            self.source.give_out(waiting)
-            try:
-                with _closing(ask(chain(_pieces(waiting, BATCH), self.source))) as answers:
-                    for held in answers:
-                        self._take(held)
-            except CloudError as fault:
-                for name, box in self.source.take_back():
-                    self._again[name] = Held(box, error=fault)
-                raise
-            for name, box in self.source.take_back():
-                self._set_aside(name, Held(box, error=_unanswered(box)))
-            waits = [
-                h.error
-                for h in self._again.values()
-                if isinstance(h.error, Throttled | Unreachable) and _passes(h.error)
-            ]
-            if waits:
-                raise max(waits, key=lambda fault: fault.after or 0.0)
-
-    def _take(self, held: Held) -> None:
-        name = named(held.mailbox, self._part)
-        if held.error is not None:
-            self._set_aside(name, held)
-        elif name not in self._read and not self._keeping.gathered.has_read(held.mailbox, self._part):
-            self._finish(name, held)
-        self.source.answered(name)  # last: until then it is known to be under way
-
-    def _finish(self, name: str, held: Held) -> None:
-        self._tries.pop(name, None)
-        self._unheard = 0
-        if held.grants or not self._recipients.isdisjoint(forms(held.mailbox)):
-            self._batch.append(Kept(replace(held.mailbox, on_behalf=()), self._part, held.grants, held.people))
-        self._read[name] = None
-        self._kinds[held.mailbox.kind] = self._kinds.get(held.mailbox.kind, 0) + 1
-        self._people += held.people
-        self._inherited += held.inherited
-        self._answered += 1
-        self._tell(Progress(self._section, self._before + self._answered, self.source.total))
-        if len(self._read) >= BATCH or self._patience.clock.now() - self._flushed >= OFTEN:
-            self.flush()
-
-    def _set_aside(self, name: str, held: Held) -> None:
-        """For another try, or for none."""
-        self._tries[name] = self._tries.get(name, 0) + 1
-        error = held.error
-        passes = isinstance(error, Throttled | Unreachable) and _passes(error)
-        if isinstance(error, Forbidden) or self._tries[name] >= (TRANSPORT_TRIES if passes else TRIES):
-            self._failed[name] = held
-            return
-        self._again[name] = held
-        if isinstance(error, Throttled) and not error.given_up:
-            self.source.hold(min(error.after or 1.0, RETRY_AFTER_CAP), error.what)
-        if isinstance(error, Unreachable):
-            self._unheard += 1
-            if self._unheard > MOST_UNHEARD:
-                error.given_up = True
-                raise error
-
-    def _on_behalf(self, mailbox: Listed) -> tuple[Grant, ...]:
-        """The applications, and those that nobody resolves, that may send on its behalf, as its own row shows."""
-        named_ = ((trustee, self._by_form.get(trustee.lower(), "")) for trustee in mailbox.on_behalf)
-        return tuple(Grant("SendOnBehalf", text, entry) for text, entry in named_ if entry or _SID.fullmatch(text))
-
-    def without(self) -> None:
-        """The rest of the list, of which no permissions can be read: what other sections say of it is kept all the same."""
-        for box in chain((box for _, box in self.source.take_back()), (held.mailbox for held in self._again.values()),
-                         chain.from_iterable(self.source)):  # fmt: skip
-            grants = self._on_behalf(box)
-            if grants or not self._recipients.isdisjoint(forms(box)):
-                self._batch.append(Kept(replace(box, on_behalf=()), self._part, grants))
-
-    def flush(self) -> None:
-        if self._batch or self._read:
-            done = Read(self._part, tuple(self._read), dict(sorted(self._kinds.items())), self._people, self._inherited)
-            self._keeping.write(*self._batch, done)
-        self._batch, self._read, self._kinds = [], {}, {}
-        self._people = self._inherited = 0
-        self._flushed = self._patience.clock.now()
-
-    def unread(self) -> list[Kept]:
-        of = "its folders: " if self._part == "folders" else ""
-        return [
-            Kept(replace(held.mailbox, on_behalf=()), self._part, unread=of + held.error.what)
-            for _, held in sorted(self._failed.items())
-            if held.error is not None
-        ]
-
-
-@dataclass
-class _Source:
-    """A list's mailboxes that are still to be read, for whoever reads them, from any thread. It knows which are under way,
-    and lets none out while the service asks to wait."""
-
-    pages: "_Steady[Listed]"
-    part: Part
-    is_known: Callable[[Listed], bool]
-    patience: Patience
-    kinds: dict[str, int] = field(default_factory=dict)
-    fault: CloudError | None = None  # that ended the list
-    ended: bool = False
-    _listed: int = 0
-    _passes: int = 0
-    _open: dict[str, Listed] = field(default_factory=dict)
-    _held: float = 0.0
-    _why: str = ""
-
-    def __iter__(self) -> Iterator[Sequence[Listed]]:
-        return self
-
-    def __next__(self) -> Sequence[Listed]:
-        while not self.ended:
-            left = self._held - self.patience.clock.now()
-            if left > 0:
-                self.patience.pause(left, self._why)
-            try:
-                page = next(self.pages)
-            except StopIteration:
-                self.ended = True
-                break
-            except CloudError as fault:
-                self.fault, self.ended = fault, True
-                break
-            if self._passes != self.pages.passes:  # it began anew
-                self._passes, self._listed, self.kinds = self.pages.passes, 0, {}
-            return self._fresh(page)
-        raise StopIteration
-
-    def _fresh(self, page: Sequence[Listed]) -> list[Listed]:
-        fresh = []
-        for box in page:
-            self.kinds[box.kind] = self.kinds.get(box.kind, 0) + 1
-            name = named(box, self.part)
-            if name not in self._open and not self.is_known(box):
-                self._open[name] = box
-                fresh.append(box)
-        self._listed += len(page)
-        return fresh
-
-    @property
-    def total(self) -> int | None:
-        """How many the list has, once it is known."""
-        return self._listed if self.ended and self.fault is None else None
-
-    def hold(self, seconds: float, why: str) -> None:
-        self._why = why
-        self._held = max(self._held, self.patience.clock.now() + seconds)
-
-    def give_out(self, boxes: Iterable[Listed]) -> None:
-        self._open |= {named(box, self.part): box for box in boxes}
-
-    def answered(self, name: str) -> None:
-        self._open.pop(name, None)
-
-    def take_back(self) -> list[tuple[str, Listed]]:
-        """What was given out and never answered."""
-        rest, self._open = list(self._open.items()), {}
-        return rest
-
-
-@contextmanager
-def _closing(answers: Iterator[Held]) -> Iterator[Iterator[Held]]:
-    """A generator that is left in its middle ends at once, not when it is forgotten."""
-    try:
-        yield answers
-    finally:
-        close = getattr(answers, "close", None)
-        if close is not None:
-            close()
-
-
-class _Steady(Generic[T]):
-    """Pages to their end, whatever breaks on the way. An iterator that can go on after an error goes on; one that ends with
-    what it raised, as a generator does, begins anew: ``passes`` counts that, and pages come again."""
-
-    def __init__(self, ask: Callable[[], Iterator[Sequence[T]]], patience: Patience) -> None:
-        self._ask = ask
-        self._patience = patience
-        self._rows: Iterator[Sequence[T]] | None = None
-        self._broke = False
-        self._at = self._furthest = 0
-        self._vain = 0  # errors since it came further than ever before
-        self._fault: CloudError | None = None
-        self.passes = 0
-
-    def __iter__(self) -> Iterator[Sequence[T]]:
-        return self
-
-    def __next__(self) -> Sequence[T]:
-        page = self._patience.transport(self._step)
-        if page is None:
-            if self._fault is not None:
-                raise self._fault
-            raise StopIteration
-        return page
-
-    def _step(self) -> Sequence[T] | None:
-        try:
-            if self._rows is None:
-                self._rows = iter(self._ask())
-            page = next(self._rows, None)
-            if page is None and self._broke:
-                self._broke, self._at = False, 0
-                self.passes += 1
-                self._rows = iter(self._ask())
-                page = next(self._rows, None)
-        except (Throttled, Unreachable) as fault:
-            self._broke = True
-            self._vain = 0 if self._at > self._furthest else self._vain + 1
-            self._furthest = max(self._furthest, self._at)
-            if self._vain < TRANSPORT_TRIES:
-                raise
-            self._fault = fault
-            return None
-        if page is not None:
-            self._broke = False
-            self._at += len(page)
-        return page
-
-
-def _alone(one: T) -> Sequence[T]:
-    return (one,)
-
-
-def _pieces(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    rest = iter(items)
-    while some := list(islice(rest, size)):
-        yield some
-
-
-def _passes(fault: Throttled | Unreachable) -> bool:
-    return isinstance(fault, Throttled) or fault.transient
-
-
-def _unanswered(box: Listed) -> CloudError:
-    return CloudError(f"no answer came for {box.address}", service="remoting")
 
 
 def _in_words(section: Section, fault: CloudError) -> str:
