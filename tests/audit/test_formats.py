@@ -8,6 +8,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,14 @@ from typing import Any
 import jsonschema
 import pytest
 import xmlschema
-from builders import application, mailbox, role, tenant
+from builders import AT, application, mailbox, role, tenant
 from markdown_it import MarkdownIt
 from results import DESK, ON_SALES, ROBOT, WIDE, check, finding, result, unread
 
 from exosp.audit.judge import judge
 from exosp.checks import CHECKS
 from exosp.finding import Measures, Subject
-from exosp.inventory import Coverage, Inventory
+from exosp.inventory import Coverage, Event, Inventory
 from exosp.report import audit_csv, audit_json, audit_junit, audit_markdown, audit_sarif, audit_text, audit_view
 from exosp.report.audit import FORMATS, form_of
 from exosp.routes import routes
@@ -85,6 +86,7 @@ ones were counted and are not kept.
       Backup Robot (b8ebd514-2bc9-56e4-84f5-a8f065160df7)
         It can read every mailbox.
         - permission: Mail.Read
+        - logged: 2026-10-30 12:00 Consent to application, by ann@contoso.com: Mail.Read
         = exosp: exosp audit --app 'b8ebd514-2bc9-56e4-84f5-a8f065160df7'
         = help: Ask its owner.
 
@@ -156,6 +158,35 @@ def test_long_lists_are_counted():
     assert "\n- … and 5 more; all of them are in the JSON report\n" in written
     document = audit_json.document(many)
     assert (len(document["findings"]), len(document["grants"])) == (22, 25)
+
+
+def test_markdown_fits_into_a_comment():
+    """GitHub takes 65,536 characters; what has no room is counted, check by check."""
+    found = [replace(one, evidence=(("mailboxes", "x" * 900),)) for n in range(38) for one in some(12, f"check-{n:02}")]
+    written = audit_markdown.render(result(findings=tuple(found)))
+    assert 45_000 < len(written) < 65_536
+    assert (written.count("\n### "), written.count("\n12 findings.\n")) == (38, 38)
+    left = [
+        int(number)
+        for number in re.findall(r"^… and (\d+) more; all of them are in the JSON report\.$", written, re.MULTILINE)
+    ]
+    assert sum(left) + written.count("\n- **`App ") == 38 * 12
+    assert len(left) == 38
+
+
+def test_the_last_of_what_was_logged_stands_with_a_finding():
+    """Of the application by any of its ids, of the mailbox by its address; the newest three."""
+    times = [AT - timedelta(days=n) for n in range(5)]
+    names = [ROBOT.app_id, ROBOT.object_id, ROBOT.registrations[0].object_id, "backup robot", "other"]
+    events = [
+        Event(at, "ann", f"change {n}", name, "entra") for n, (at, name) in enumerate(zip(times, names, strict=True))
+    ]
+    events.append(Event(times[0], "bob", "Add-MailboxPermission", "sales@contoso.com", "exchange"))
+    inventory = replace(result().inventory, events=tuple(events))
+    shown = audit_text.render(result(inventory=inventory, findings=(finding(), finding("x", "low", ON_SALES))))
+    assert re.findall(r"- logged: \S+ \S+ (.*)", shown) == ["change 0, by ann", "change 1, by ann", "change 2, by ann", "Add-MailboxPermission, by bob"]  # fmt: skip
+    seen = audit_view.view(result(inventory=inventory), app="Backup Robot")
+    assert [event.change for event in seen.events] == ["change 0", "change 1", "change 2", "change 3"]
 
 
 def _many_routes(number: int) -> Any:
@@ -322,6 +353,7 @@ def test_the_whole_markdown():
 
 - **`Backup Robot`** (`{ROBOT.app_id}`): It can read every mailbox.
   - permission: `Mail.Read`
+  - logged: `2026-10-30 12:00 Consent to application, by ann@contoso.com: Mail.Read`
   - Fix (exosp):
 
     ```sh
@@ -664,7 +696,7 @@ def test_what_the_logs_say_of_an_application():
     whole = result()
     shown = audit_view.text(audit_view.view(whole, app="Backup Robot"), whole)
     assert (
-        "What the logs say of it:\n    2026-10-30T12:00:00Z  Consent to application, by ann@contoso.com: Mail.Read\n"
+        "What the logs say of it:\n    2026-10-30 12:00 Consent to application, by ann@contoso.com: Mail.Read\n"
         in shown
     )
 

@@ -11,8 +11,22 @@ from ..audit.judge import Result
 from ..finding import Finding
 from .audit_harmless import count, harmless, unspoken
 from .audit_json import counts, digest, document, idle, moment
-from .audit_summary import APPLICATIONS, NAMES, REST, SHOWN, also_missing, aside, groups, reach, read, unread
+from .audit_summary import (
+    APPLICATIONS,
+    NAMES,
+    REST,
+    SHOWN,
+    Logs,
+    also_missing,
+    aside,
+    groups,
+    reach,
+    read,
+    told,
+    unread,
+)
 
+ROOM = 50_000  # characters for findings in full: GitHub takes 65,536 in one comment
 LONGEST = 200  # characters of a name or a value
 MARK: dict[str, str] = {"critical": "🟥", "high": "🟧", "medium": "🟨", "low": "🟦", "info": "⬜"}
 
@@ -73,23 +87,30 @@ def _findings(result: Result) -> Iterator[str]:
     yield "## Findings"
     if not result.findings:
         yield "None." if result.inventory.coverage.whole else "None in what was read."
+    logs, room = Logs(result.inventory), ROOM
     for group in groups(result):
         title = f": {sentence(group.title)}" if group.title else ""
         yield f"### {MARK[group.severity]} {group.severity}: {code(group.check)}{title}"
         if len(group.findings) > 1:
             yield f"{count(len(group.findings), 'finding')}."
-        for one in group.findings[:SHOWN]:
-            yield _finding(one)
-        if len(group.findings) > SHOWN:
-            yield f"… and {len(group.findings) - SHOWN:,} more; {REST}."
+        shown = 0
+        for text in (_finding(one, logs) for one in group.findings[:SHOWN]):
+            room -= len(text)
+            if room < 0:
+                break
+            shown += 1
+            yield text
+        if len(group.findings) > shown:
+            yield f"… and {len(group.findings) - shown:,} more; {REST}."
 
 
-def _finding(one: Finding) -> str:
+def _finding(one: Finding, logs: Logs) -> str:
     about = one.subject
     known = f" ({code(about.id)})" if about.id and about.id != about.name else ""
     on = f" on {code(about.mailbox)}" if about.mailbox else ""
     lines = [f"- **{code(about.name)}**{known}{on}: {sentence(one.statement)}"]
     lines += [f"  - {sentence(name)}: {code(value)}" for name, value in one.evidence]
+    lines += [f"  - logged: {code(told(event))}" for event in logs.about(one)]
     for fix in one.fix:
         shown = harmless(fix.command)
         if not fix.shell:

@@ -3,20 +3,23 @@
 Nothing is made harmless here: who writes it down does that, in its own way.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from itertools import groupby
 from typing import get_args
 
 from ..audit.judge import Result
 from ..finding import Finding, Severity
-from ..inventory import NEEDED, Section
+from ..inventory import NEEDED, Event, Inventory, Section
 from ..routes import Route
 from .audit_harmless import count
 from .audit_json import counts
 
 SHOWN = 10  # findings of one check
 APPLICATIONS = 20
+EVENTS = 3  # of what was logged of one subject
 NAMES = 5  # of mailboxes, exceptions and the like
 REST = "all of them are in the JSON report"
 
@@ -72,6 +75,43 @@ def _reach(routes: Sequence[Route]) -> Reach:
     everywhere = dict.fromkeys(where(route) for route in able if not route.mailbox)
     doors = dict.fromkeys(route.door for route in able)
     return Reach(first.app_id, first.holder, len(opened), len(wanted), tuple(everywhere), tuple(doors))
+
+
+class Logs:
+    """What was logged of whom. A log may name an application by any of its ids, and Exchange's by any text for its entry."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._events: dict[str, list[Event]] = defaultdict(list)
+        for event in sorted(inventory.events, key=lambda event: event.at, reverse=True):
+            self._events[event.subject.lower()].append(event)
+        self._forms: dict[str, set[str]] = defaultdict(set)
+        if self._events:
+            for app_id, forms in _forms(inventory):
+                self._forms[app_id] |= forms
+
+    def about(self, one: Finding) -> list[Event]:
+        """The last of what was logged of a finding's subject."""
+        about = one.subject
+        return self.of((about.id, about.mailbox, about.name if about.kind == "mailbox" else ""))[:EVENTS]
+
+    def of(self, ids: Iterable[str]) -> list[Event]:
+        """Newest first; of an appId those of the whole application."""
+        wanted = {one.lower() for one in ids if one}
+        wanted |= {form for app_id in wanted & set(self._forms) for form in self._forms[app_id]}
+        found = dict.fromkeys(event for one in sorted(wanted & set(self._events)) for event in self._events[one])
+        return sorted(found, key=lambda event: event.at, reverse=True)
+
+
+def _forms(inventory: Inventory) -> Iterator[tuple[str, set[str]]]:
+    yield from ((row.app_id.lower(), {row.object_id.lower()}) for row in inventory.registrations)
+    yield from ((row.app_id.lower(), {row.object_id.lower()}) for row in inventory.principals)
+    yield from ((row.app_id.lower(), {row.object_id.lower(), *row.forms}) for row in inventory.entries)
+
+
+def told(event: Event) -> str:
+    """An event in a sentence."""
+    detail = f": {event.detail}" if event.detail else ""
+    return f"{event.at.astimezone(UTC):%Y-%m-%d %H:%M} {event.change}, by {event.who}{detail}"
 
 
 EVERY = "every mailbox"

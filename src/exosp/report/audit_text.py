@@ -9,7 +9,21 @@ from ..audit.judge import Result
 from ..finding import Finding, Fix, Severity
 from .audit_harmless import count, harmless, unspoken, wrapped
 from .audit_json import digest, document, idle, moment
-from .audit_summary import APPLICATIONS, NAMES, REST, SHOWN, also_missing, aside, groups, reach, read, tally, unread
+from .audit_summary import (
+    APPLICATIONS,
+    NAMES,
+    REST,
+    SHOWN,
+    Logs,
+    also_missing,
+    aside,
+    groups,
+    reach,
+    read,
+    tally,
+    told,
+    unread,
+)
 
 WIDTH = 100
 LONGEST = 200  # characters of a name or a value; the JSON report has all of them
@@ -40,23 +54,26 @@ def _head(result: Result, width: int) -> list[str]:
 
 
 def _findings(result: Result, width: int) -> Iterator[list[str]]:
+    logs = Logs(result.inventory)
     for group in groups(result):
         mark = f"  {MARK[group.severity]} {group.severity:8}  "
         number = f" ({len(group.findings):,})" if len(group.findings) > 1 else ""
         lines = wrapped(harmless(f"{group.check}{number}: {group.title}".rstrip(": ")), width, mark)
         for one in group.findings[:SHOWN]:
-            lines += _finding(one, width)
+            lines += _finding(one, logs, width)
         if len(group.findings) > SHOWN:
             more = f"… and {len(group.findings) - SHOWN:,} more of {group.check}; {REST}"
             lines += wrapped(harmless(more), width, "      ")
         yield lines
 
 
-def _finding(one: Finding, width: int) -> Iterator[str]:
+def _finding(one: Finding, logs: Logs, width: int) -> Iterator[str]:
     yield from wrapped(subject(one), width, "      ")
     yield from wrapped(harmless(one.statement), width, "        ")
     for name, value in one.evidence:
         yield from wrapped(f"{harmless(name)}: {harmless(value, LONGEST)}", width, "        - ")
+    for event in logs.about(one):
+        yield from wrapped(f"logged: {harmless(told(event), 2 * LONGEST)}", width, "        - ")
     for fix in one.fix:
         yield from remedy(fix, width, "        ")
 

@@ -15,7 +15,7 @@ from ..inventory import Event, MailboxRecord
 from ..routes import Route
 from .audit_harmless import count, harmless, unspoken, wrapped
 from .audit_json import digest, finding, grant, head, moment
-from .audit_summary import unread, where
+from .audit_summary import Logs, told, unread, where
 from .audit_text import LONGEST, MARK, WIDTH, remedy, subject
 
 SCHEMA = "exosp/audit-view/1"
@@ -49,9 +49,7 @@ def view(result: Result, *, app: str = "", mailbox: str = "") -> View:
     )
     holders = {route.app_id.lower() for route in routes} | set(apps)
     findings = tuple(one for one in result.findings if _about(one, app, apps, mailbox, addresses, boxes, holders))
-    events = tuple(
-        one for one in result.inventory.events if one.subject.lower() in _subjects(result, apps, boxes, addresses)
-    )
+    events = tuple(Logs(result.inventory).of({*apps, *addresses, *(box.id for box in boxes)}))
     return View(app, mailbox, apps, boxes, routes, findings, events)
 
 
@@ -103,13 +101,6 @@ def _about(
     if about.kind == "mailbox":
         return about.id in {box.id for box in boxes} or about.name.lower() in addresses
     return about.id.lower() in holders
-
-
-def _subjects(result: Result, apps: dict[str, str], boxes: tuple[MailboxRecord, ...], addresses: set[str]) -> set[str]:
-    """Every text by which a log may name them."""
-    found = set(apps) | addresses | {box.id.lower() for box in boxes}
-    found |= {object_id for app_id, object_id, _ in _names(result) if app_id in apps}
-    return found - {""}
 
 
 def _names(result: Result) -> Iterator[tuple[str, str, str]]:
@@ -237,7 +228,6 @@ def _events(seen: View, width: int) -> Iterator[list[str]]:
     if not seen.events:
         return
     lines = ["What the logs say of it:"]
-    for one in sorted(seen.events, key=lambda event: event.at, reverse=True)[:SHOWN]:
-        detail = f": {harmless(one.detail, LONGEST)}" if one.detail else ""
-        lines += wrapped(f"{moment(one.at)}  {harmless(one.change, LONGEST)}, by {harmless(one.who, LONGEST)}{detail}", width, "    ", "      ")  # fmt: skip
+    for one in seen.events[:SHOWN]:
+        lines += wrapped(harmless(told(one), 2 * LONGEST), width, "    ", "      ")
     yield lines
