@@ -31,7 +31,7 @@ SHAPES: dict[str, Callable[[], Result]] = {
     "gaps": lambda: replace(pages.middling(GAPS, emulated=True), checks=CHECKS),
     "hostile": lambda: pages.hostile(HOSTILE),
     "huge": pages.huge,
-    "long": lambda: pages.huge(grants=100, applications=20),
+    "long": lambda: pages.huge(grants=20, applications=5),
 }
 OPEN_ALL = "document.querySelectorAll('details').forEach(d => d.open = true)"
 SHOWN = "[...document.querySelectorAll('#list > li:not([hidden])')].map(li => li.id.slice(2)).join(' ')"
@@ -83,6 +83,14 @@ def write(page: Page, id_: str, said: str) -> None:
     settle(page)
 
 
+def choose(page: Page, id_: str, value: str) -> None:
+    page.run(
+        f"(field => {{ field.value = {json.dumps(value)}; field.dispatchEvent(new Event('input', {{bubbles: true}})) }})"
+        f"(document.getElementById({json.dumps(id_)}))"
+    )
+    settle(page)
+
+
 @pytest.mark.parametrize("shape", ["middling", "gaps", "hostile", "huge"])
 def test_nothing_leaves_it_and_nothing_goes_wrong(show: Callable[..., Page], shape: str) -> None:
     """One request, for the file itself; no word on the console; nothing that its policy had to stop; and it is there soon."""
@@ -107,34 +115,51 @@ def test_nothing_leaves_it_and_nothing_goes_wrong(show: Callable[..., Page], sha
 
 
 def test_hostile_names_run_nothing(show: Callable[..., Page]) -> None:
-    """Not while it loads, nor while it is filtered, sorted, pointed at, copied from. And a script that came in would be stopped."""
+    """Not while it loads, nor while it is filtered, sorted, pointed at, copied from."""
     page = show("hostile", before="window.alert = () => { window.hit = 'alert' }")
     page.run(OPEN_ALL)
     write(page, "text", "<script>")
     for order in ("check", "subject", "severity"):
-        page.run(
-            f"document.getElementById('sort').value = '{order}'; document.getElementById('controls').dispatchEvent(new Event('input'))"
-        )
-        settle(page)
+        choose(page, "sort", order)
     page.run("document.querySelectorAll('td[data-r]').forEach(cell => cell.click())")
     page.run("document.querySelectorAll('[data-copy]').forEach(button => button.click())")
     page.run("document.getElementById('controls').reset()")
     settle(page)
     assert page.run("window.hit ?? 'nothing'") == "nothing"
-    assert page.events("Page.javascriptDialogOpening") == []
+    assert page.events("Page.javascriptDialogOpening") == page.events("Runtime.exceptionThrown") == []
     assert (
         page.run("document.querySelectorAll('iframe, base, img, object, embed, [onclick], [onerror], [onload]').length")
         == 0
     )
     assert page.run("document.querySelectorAll('script').length") == 2
-    injected = "(s => { try { s.textContent = 'window.hit = 1' } catch { s.append('window.hit = 1') } document.body.append(s) })(document.createElement('script'))"
-    page.run(injected)
-    page.run(
-        "document.body.insertAdjacentElement('beforeend', Object.assign(document.createElement('img'), {src: 'https://evil.example/x.png'}))"
+
+
+def test_markup_that_came_in_would_be_stopped(browser: Browser, shapes: Callable[[str], Path]) -> None:
+    """By the page's policy: a script, a handler, a style, a picture, a form, another base; each says so."""
+    intruders = (
+        "<script>window.hit = 1</script><p onclick='window.hit = 2' id='p'>x</p><p style='color: red'>y</p><style>body { display: none }</style>"
+        "<img src='https://evil.example/x.png'><form action='https://evil.example/' id='f'></form><base href='https://evil.example/'>"
     )
-    settle(page)
-    assert page.run("window.hit ?? 'nothing'") == "nothing"
-    assert page.events("Log.entryAdded"), "the policy says what it stops"
+    file = shapes("middling").with_name("intruded.html")
+    whole = shapes("middling").read_text(encoding="utf-8")
+    file.write_text(whole.replace("<footer>", f"{intruders}<footer>"), encoding="utf-8")
+    page = browser.open(
+        file,
+        before="window.stopped = []; addEventListener('securitypolicyviolation', e => stopped.push(e.effectiveDirective))",
+    )
+    try:
+        page.run("document.getElementById('p').click(); document.getElementById('f').submit()")
+        settle(page)
+        assert page.run("window.hit ?? 'nothing'") == "nothing"
+        assert (
+            page.run("document.baseURI.startsWith('file:') && getComputedStyle(document.body).display !== 'none'")
+            is True
+        )
+        assert set(page.run("stopped")) == {
+            "script-src-elem", "script-src-attr", "style-src-attr", "style-src-elem", "img-src", "form-action", "base-uri",
+        }  # fmt: skip
+    finally:
+        page.close()
 
 
 def test_findings_are_filtered_by_severity_check_and_text(show: Callable[..., Page]) -> None:
@@ -166,10 +191,7 @@ def test_findings_are_sorted(show: Callable[..., Page]) -> None:
     page = show()
 
     def sorted_by(order: str, what: str) -> list[str]:
-        page.run(
-            f"document.getElementById('sort').value = '{order}'; document.getElementById('sort').dispatchEvent(new Event('input', {{bubbles: true}}))"
-        )
-        settle(page)
+        choose(page, "sort", order)
         found: list[str] = page.run(f"[...document.querySelectorAll('#list > li {what}')].map(e => e.textContent)")
         return found
 
@@ -259,14 +281,18 @@ def test_the_keyboard_skips_opens_and_follows(show: Callable[..., Page]) -> None
 
 
 def test_a_link_shows_what_a_filter_hides(show: Callable[..., Page]) -> None:
-    page = show()
-    write(page, "text", "nobody has this")
+    page = show(prefers_reduced_motion="reduce")
+    write(page, "text", "zzz")
     page.run("document.querySelector('#app-2').open = true; document.querySelector('#app-2 .links a').click()")
     settle(page)
     assert (
         page.run("document.querySelector('#f-2').checkVisibility() && document.querySelector('#f-2 details').open")
         is True
     )
+    top = page.run("document.querySelector('#f-2').getBoundingClientRect().top")
+    assert 0 < top < 100
+    assert page.run("document.getElementById('text').value") == ""
+    assert page.run("document.getElementById('found').textContent") == "Showing 14 findings"
 
 
 def test_pointing_at_a_cell_reads_its_routes(show: Callable[..., Page]) -> None:
@@ -305,6 +331,11 @@ def test_what_assistive_technology_is_told(show: Callable[..., Page]) -> None:
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(later <= earlier + 1 for earlier, later in pairwise(levels))
+    copies = [said(node) for node in found if role(node) == "button" and "command" in said(node)]
+    assert set(copies) == {
+        "Copy PowerShell command 1", "Copy PowerShell command 2", "Copy exosp command 1", "Copy exosp command 3",
+        "Copy Microsoft Graph command 1",
+    }  # fmt: skip
     roles = [role(node) for node in nodes]
     for landmark in ("banner", "navigation", "main", "contentinfo"):
         assert roles.count(landmark) == 1, landmark
