@@ -84,6 +84,7 @@ def unread(**others: Any) -> Result:
     """An audit that is not whole."""
     inventory = result().inventory
     boxes = (*inventory.mailboxes, mailbox("hr@contoso.com", unread="Exchange answered 503"))
+    boxes += (mailbox("it@contoso.com", unread="Exchange answered 504"),)
     coverage = replace(
         inventory.coverage, unread=3, read=ALL_READ - {"transport"}, missing={"transport": "not allowed"}
     )

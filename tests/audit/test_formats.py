@@ -64,6 +64,18 @@ def test_the_same_result_gives_the_same_report(form):
     assert render(result()).endswith("\n")
 
 
+@pytest.mark.parametrize("form", MINE)
+def test_the_order_of_reading_changes_nothing(form):
+    """What a throttled tenant gives comes in another order."""
+    seen = unread()
+    coverage = replace(seen.inventory.coverage, mailboxes=dict(reversed(seen.inventory.coverage.mailboxes.items())))
+    changes: Any = {
+        name: getattr(seen.inventory, name)[::-1] for name in ("mailboxes", "events", "last_use", "principals")
+    }
+    mixed = replace(seen, inventory=replace(seen.inventory, coverage=coverage, **changes))
+    assert FORMATS[form][1](mixed) == FORMATS[form][1](seen)
+
+
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_tenant_without_anything_has_a_report(form):
     """Nothing was read, at no time that is known."""
@@ -125,7 +137,8 @@ def test_text_of_an_audit_that_is_not_whole():
         """\
 
 This audit is not whole:
-  ! 3 mailboxes could not be read: hr@contoso.com (Exchange answered 503); 2 more
+  ! 3 mailboxes could not be read: hr@contoso.com (Exchange answered 503); it@contoso.com (Exchange
+    answered 504); 1 more
   ! transport: not allowed
 No findings in what was read.
 """
@@ -497,7 +510,7 @@ def test_sarif_of_an_audit_that_is_not_whole():
     [invocation] = sarif(unread())["invocations"]
     assert (invocation["executionSuccessful"], invocation["exitCode"]) == (False, 1)
     assert [one["message"]["text"] for one in invocation["toolExecutionNotifications"] if one["level"] == "error"] == [
-        "3 mailboxes could not be read: hr@contoso.com (Exchange answered 503); 2 more", "transport: not allowed",
+        "3 mailboxes could not be read: hr@contoso.com (Exchange answered 503); it@contoso.com (Exchange answered 504); 1 more", "transport: not allowed",
     ]  # fmt: skip
 
 
@@ -625,7 +638,7 @@ def test_junit_is_not_green_on_a_tenant_read_in_part():
     suite = junit(unread(findings=()))
     [failure] = suite.iter("failure")
     assert failure.get("type") == "coverage"
-    assert failure.text == "not read: 3 mailboxes could not be read: hr@contoso.com (Exchange answered 503); 2 more\nnot read: transport: not allowed"  # fmt: skip
+    assert failure.text == "not read: 3 mailboxes could not be read: hr@contoso.com (Exchange answered 503); it@contoso.com (Exchange answered 504); 1 more\nnot read: transport: not allowed"  # fmt: skip
     assert list(junit(result(findings=())).iter("failure")) == []
 
 

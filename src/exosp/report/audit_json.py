@@ -16,7 +16,7 @@ from typing import Any, get_args
 
 from ..audit.judge import Ignore, Result
 from ..finding import SEVERITIES, Finding
-from ..inventory import NEEDED, Coverage, Section
+from ..inventory import NEEDED, Coverage, Event, Section
 from ..routes import Route
 from .audit_harmless import ANYWHERE
 from .plain import plain
@@ -64,20 +64,10 @@ def document(result: Result) -> dict[str, Any]:
         "notJudged": dict(result.not_judged),
         "lapsed": [exception(one) | {"why": idle(one, result)} for one in result.lapsed],
         "grants": [grant(route) for route in result.routes],
-        "events": [
-            {
-                "time": moment(e.at),
-                "who": e.who,
-                "change": e.change,
-                "subject": e.subject,
-                "log": e.log,
-                "detail": e.detail,
-            }
-            for e in inventory.events
-        ],
+        "events": [event(one) for one in sorted(inventory.events, key=_when)],
         "lastUse": [
             {"application": use.app_id, "asApplication": moment(use.as_application), "asPerson": moment(use.as_person)}
-            for use in inventory.last_use
+            for use in sorted(inventory.last_use, key=lambda use: use.app_id)
         ],
     }
     return found | {"sha256": digest(found)}
@@ -109,9 +99,9 @@ def coverage(result: Result) -> dict[str, Any]:
         "read": [name for name in sections if name in seen.read],
         "missing": {name: seen.missing[name] for name in sections if name in seen.missing},
         "notAskedFor": [name for name in sections if name not in seen.read and name not in seen.missing],
-        "mailboxes": dict(seen.mailboxes),
+        "mailboxes": dict(sorted(seen.mailboxes.items())),
         "unread": seen.unread,
-        "unreadMailboxes": {box.address: box.unread for box in result.inventory.mailboxes if box.unread},
+        "unreadMailboxes": dict(sorted((box.address, box.unread) for box in result.inventory.mailboxes if box.unread)),
         "people": seen.people,
         "inherited": seen.inherited,
     }
@@ -170,6 +160,22 @@ def grant(route: Route) -> dict[str, Any]:
         "lacks": [*route.lacks],
         "protocolsOff": route.protocols_off,
     }
+
+
+def event(one: Event) -> dict[str, Any]:
+    return {
+        "time": moment(one.at),
+        "who": one.who,
+        "change": one.change,
+        "subject": one.subject,
+        "log": one.log,
+        "detail": one.detail,
+    }
+
+
+def _when(one: Event) -> tuple[datetime, str, str, str, str, str]:
+    """Whatever order they came in, they stand in the same."""
+    return (one.at, one.subject, one.change, one.who, one.log, one.detail)
 
 
 def moment(at: datetime | None) -> str | None:

@@ -141,7 +141,7 @@ def unread(result: Result) -> Iterator[str]:
     if coverage.interrupted:
         yield "it was interrupted before all was read"
     if coverage.unread:
-        boxes = [box for box in result.inventory.mailboxes if box.unread]
+        boxes = sorted((box for box in result.inventory.mailboxes if box.unread), key=lambda box: box.address)
         named = [f"{box.address} ({box.unread})" for box in boxes[:NAMES]]
         rest = coverage.unread - len(named)
         said = "; ".join(named + ([f"{rest:,} more"] if named and rest else []))
@@ -160,7 +160,8 @@ def also_missing(result: Result) -> Iterator[str]:
 def read(result: Result) -> str:
     """How much was read, in a sentence."""
     coverage, inventory = result.inventory.coverage, result.inventory
-    kinds = [f"{number:,} {kind}" for kind, number in coverage.mailboxes.items() if number]
+    most = sorted(coverage.mailboxes.items(), key=lambda held: (-held[1], held[0]))
+    kinds = [f"{number:,} {kind}" for kind, number in most if number]
     boxes = count(sum(coverage.mailboxes.values()), "mailbox", "mailboxes") + (
         f" ({', '.join(kinds)})" if kinds else ""
     )

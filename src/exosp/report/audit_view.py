@@ -14,7 +14,7 @@ from ..finding import Finding
 from ..inventory import Event, MailboxRecord
 from ..routes import Route
 from .audit_harmless import count, harmless, unspoken, wrapped
-from .audit_json import digest, finding, grant, head, moment
+from .audit_json import digest, event, finding, grant, head
 from .audit_summary import Logs, told, unread, where
 from .audit_text import LONGEST, MARK, WIDTH, remedy, subject
 
@@ -124,17 +124,7 @@ def document(seen: View, result: Result) -> dict[str, Any]:
         "mailboxes": {box.address: box.unread or None for box in seen.boxes},
         "grants": [grant(route) for route in seen.routes],
         "findings": [finding(one) for one in seen.findings],
-        "events": [
-            {
-                "time": moment(e.at),
-                "who": e.who,
-                "change": e.change,
-                "subject": e.subject,
-                "log": e.log,
-                "detail": e.detail,
-            }
-            for e in seen.events
-        ],
+        "events": [event(one) for one in seen.events],
     }
     return found | {"sha256": digest(found)}
 
