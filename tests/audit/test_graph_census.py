@@ -269,3 +269,18 @@ def test_a_tenant_without_exchange_has_no_consents_on_it(tenant: Audited):
             assert {row.resource for row in census.scope_grants()} == {MICROSOFT_GRAPH}
         finally:
             directory.service_principals[gone.id] = gone
+
+
+def test_people_and_groups_hold_no_application_permission(tenant: Audited):
+    """They too may be assigned to a resource: that lets them see it, and reaches no mail."""
+    directory = tenant.running.sandbox.tenant.directory
+    with tenant.ports() as (census, _, _):
+        before = list(census.role_grants())
+        row = next(iter(directory.app_role_assignments.values()))
+        kept = row.properties["principalType"]
+        row.properties["principalType"] = "User"
+        try:
+            after = list(census.role_grants())
+        finally:
+            row.properties["principalType"] = kept
+    assert len(after) == len(before) - 1

@@ -17,6 +17,7 @@ from broken import ROOT
 from chain import CLIENT, KINDER
 from checks import CHECKS
 from clouds import CLOUDS
+from collecting import COLLECTING
 from explaining import EXPLAINING
 from harm import HARM
 from html_page import HTML
@@ -50,7 +51,7 @@ AT_LENGTH = (
     *EXPLAINING,
     *REPORTS,
     *HTML,
-    *CHECKS,
+    *CHECKS, *COLLECTING,
 )
 MUTANTS = (*ALWAYS, *AT_LENGTH)
 FILES = sorted({mutant.test.partition("::")[0] for mutant in ALWAYS})
