@@ -12,8 +12,10 @@ import typer.main
 
 from console import Console
 from exosp import clouds, playbook
+from exosp.audit import settings
 from exosp.cli import app
-from exosp.sandbox import initial
+from exosp.sandbox import initial, situations
+from exosp.sandbox.tenant import Options, Tenant
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -131,13 +133,21 @@ def test_the_template_s_comments_are_playbook_too(tmp_path: Path) -> None:
 
 def test_the_tenant_file_in_readme_is_one() -> None:
     """Every key the sandbox knows, and no other."""
-    [text] = [block for block in blocks("yaml") if not block.startswith("exosp:")]
+    [text] = [block for block in blocks("yaml") if not block.startswith("exosp")]
     found = initial.parse(text)
-    assert set(found) == {"smtp_auth_disabled", "admin", "mailboxes", "applications", "users"}
+    assert {"smtp_auth_disabled", "admin", "mailboxes", "applications", "users"} < set(found)
+    initial.furnish(Tenant(Options(faults="none")), found)  # and what it says can be
     assert set(found["admin"]) == set(initial.ADMIN)
     assert set(found["mailboxes"][1]) == initial._MAILBOX
-    assert set(found["applications"][0]) == initial._APPLICATION
+    assert set(found["applications"][0]) == situations.KEYS
     assert set(found["users"][0]) == initial._USER
+
+
+def test_the_audit_settings_in_readme_are_some(tmp_path: Path) -> None:
+    """They are taken as they stand."""
+    [text] = [block for block in blocks("yaml") if block.startswith("exosp-audit:")]
+    found = settings.parse(text, tmp_path / "settings.yaml")
+    assert (len(found.ignores), found.measures.privileged) == (1, ("ceo@contoso.com", "*@board.contoso.com"))
 
 
 def test_the_cloud_file_in_readme_is_one(tmp_path: Path) -> None:
