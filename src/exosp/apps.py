@@ -113,8 +113,8 @@ class App:
 
     @property
     def holds(self) -> bool:
-        """Whether it has anything by which mail could be reached."""
-        effective = any(not held.denied for held in self.holdings)
+        """Whether it has anything by which mail could be reached. The right to read a mailbox's permissions is none."""
+        effective = any(not held.denied and held.grant.right != "ReadPermission" for held in self.holdings)
         return bool(self.protocols or self.tenant_wide or self.application_roles) or effective
 
 

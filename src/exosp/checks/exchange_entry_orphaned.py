@@ -51,4 +51,5 @@ def find(inventory: Inventory, measures: Measures) -> Iterator[Finding]:
                     ("grants to this entry", boxes(held)),
                 ),
                 fix=(*mending.without(held), mending.no_entry(entry)),
+                detail=entry.app_id,
             )

@@ -101,10 +101,13 @@ def new_entry(principal: Principal) -> Fix:
 
 def revoked(app: App, resource: AppId, values: Iterable[str]) -> Iterator[Fix]:
     """Consent to these application permissions taken back."""
+    values = sorted(values)
     if app.principal is None:
+        if values:
+            yield say(f"Take its consent to {' and '.join(values)} back in the Microsoft Entra admin center.")
         return
     who = quoted(app.principal.object_id)
-    for value in sorted(values):
+    for value in values:
         yield powershell(
             f"$api = Get-MgServicePrincipalByAppId -AppId {quoted(resource)}; "
             f"$role = ($api.AppRoles | Where-Object {{ $_.Value -eq {quoted(value)} -and $_.AllowedMemberTypes -contains 'Application' }}).Id; "
@@ -157,18 +160,21 @@ def owned(registration: Registration) -> Fix:
 # Management roles
 
 
-def narrowed(name: str, role: str, app_id: str) -> Iterator[Fix]:
-    """An assignment without a scope, made anew within one. The narrow one first, so that there is no gap."""
-    scope = quoted(f"Mailboxes of {app_id}")
+def scoped(app: App, roles: Iterable[str]) -> Iterator[Fix]:
+    """These management roles within a scope of a group's direct members."""
+    scope = quoted(f"Mailboxes of {app.id}")
     yield say("Choose the group whose direct members are the mailboxes that it needs, and name it below.")
+    right = app.principal.object_id.lower() if app.principal is not None else ""
+    if app.principal is not None and all(entry.object_id.lower() != right for entry in app.entries):
+        yield new_entry(app.principal)
     yield powershell(
         f"New-ManagementScope -Name {scope} -RecipientRestrictionFilter"
         " \"MemberOfGroup -eq '$((Get-Group -Identity (Read-Host 'group')).DistinguishedName)'\""
     )
-    yield powershell(
-        f"New-ManagementRoleAssignment -Role {quoted(role)} -App {quoted(app_id)} -CustomResourceScope {scope}"
-    )
-    yield no_assignment(name)
+    for role in roles:
+        yield powershell(
+            f"New-ManagementRoleAssignment -Role {quoted(role)} -App {quoted(app.id)} -CustomResourceScope {scope}"
+        )
 
 
 def no_assignment(name: str) -> Fix:

@@ -26,7 +26,7 @@ from ..snapshot import EXCHANGE_ONLINE
 from . import mending
 from .words import about, boxes, listed
 
-NEEDS: tuple[Section, ...] = ("role-grants",)
+NEEDS: tuple[Section, ...] = ("applications", "enterprise-applications", "role-grants")
 
 
 def find(inventory: Inventory, measures: Measures) -> Iterator[Finding]:

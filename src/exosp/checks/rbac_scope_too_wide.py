@@ -41,6 +41,10 @@ def find(inventory: Inventory, measures: Measures) -> Iterator[Finding]:
                 subject=about(app),
                 statement=f"{app.name} holds {row.role} on every mailbox of the tenant.",
                 evidence=(("management role", row.role), ("assignment", row.name), ("scope", "the whole organization")),
-                fix=tuple(mending.narrowed(row.name, row.role, app.id)),
+                fix=(
+                    *mending.scoped(app, [row.role]),
+                    mending.say("Only then take the wide assignment away:"),
+                    mending.no_assignment(row.name),
+                ),
                 detail=row.name,
             )

@@ -25,15 +25,18 @@ Sources:
 
 from collections.abc import Iterator
 
-from ..apps import apps
-from ..finding import Finding, Measures, quoted
+from ..apps import App, apps
+from ..finding import Finding, Fix, Measures, quoted
 from ..inventory import MICROSOFT_GRAPH, Inventory, Section
-from ..permissions import TENANT_WIDE
-from ..snapshot import EXCHANGE_ONLINE
+from ..permissions import ROLES, TENANT_WIDE
+from ..snapshot import EXCHANGE_ONLINE, AppId
 from . import mending
 from .words import about, listed
 
 NEEDS: tuple[Section, ...] = ("enterprise-applications", "role-grants", "access-policies")
+
+# The management role that is named otherwise than the permission.
+_ROLE = {"full_access_as_app": "Application EWS.AccessAsApp"}
 
 
 def find(inventory: Inventory, measures: Measures) -> Iterator[Finding]:
@@ -61,13 +64,21 @@ def find(inventory: Inventory, measures: Measures) -> Iterator[Finding]:
                 ("access policies that restrict it", "none"),
                 *([("access policies that deny", listed(policies))] if policies else []),
             ),
-            fix=(
-                mending.say("Choose a mail-enabled security group of the mailboxes that it needs, and name it below."),
-                mending.powershell(
-                    f"New-ApplicationAccessPolicy -AppId {quoted(app.id)} -AccessRight RestrictAccess"
-                    " -PolicyScopeGroupId (Read-Host 'group') -Description ' '"
-                ),
-                mending.say("Or, where it needs none of these permissions, take the consent back:"),
-                *(fix for resource in values for fix in mending.revoked(app, resource, values[resource])),
-            ),
+            fix=tuple(_fix(app, values)),
         )
+
+
+def _fix(app: App, values: dict[AppId, list[str]]) -> Iterator[Fix]:
+    """The same right within a scope, and no consent beside it; or a policy."""
+    roles = {value: _ROLE.get(value, f"Application {value}") for held in values.values() for value in held}
+    if all(role in ROLES for role in roles.values()):
+        yield from mending.scoped(app, sorted(set(roles.values())))
+        yield mending.say("Then take the consent back, for the two add up. So too where it needs none of this:")
+    else:
+        yield mending.say("Where it needs none of this, take the consent back:")
+    for resource, held in values.items():
+        yield from mending.revoked(app, resource, held)
+    yield mending.say("Until that is done, a policy narrows the consent to the mailboxes of a group:")
+    yield mending.powershell(
+        f"New-ApplicationAccessPolicy -AppId {quoted(app.id)} -AccessRight RestrictAccess -PolicyScopeGroupId (Read-Host 'group')"
+    )

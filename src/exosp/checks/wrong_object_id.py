@@ -62,4 +62,5 @@ def find(inventory: Inventory, measures: Measures) -> Iterator[Finding]:
                     *([] if there else [mending.new_entry(app.principal)]),
                     *mending.given(held, right),
                 ),
+                detail=entry.app_id,
             )

@@ -40,6 +40,11 @@ BOX = "support@contoso.com"
 OTHER = "11111111-0000-0000-0000-00000000beef"  # another tenant
 
 
+def about_entry(check: str, severity: str, object_id: str, name: str) -> Row:
+    """Of the entry with this object ID, which is that application's."""
+    return Row(check, severity, "high", "entry", object_id, detail=some_id("app", name))
+
+
 def desk(
     *consents: str, name: str = "Desk", full: Sequence[str] = (BOX,), box: dict[str, Any] | None = None, **app: Any
 ) -> Any:
@@ -84,6 +89,14 @@ def stray_app_id() -> Inventory:
     return tenant(made, box, entries=(entry("Stray", WRONG, made.object_id, "stray"),))
 
 
+def one_id_twice() -> Inventory:
+    """Two applications under one object ID, which is neither one's."""
+    one, box = desk(object_id=WRONG)
+    other = application("Other", "IMAP.AccessAsApp", entered=False)
+    return tenant(one, other, box, mailbox("sales@contoso.com", grants=[Grant("FullAccess", "x", "twice")]),
+                  entries=(entry("Other", other.app_id, WRONG, "twice"),))  # fmt: skip
+
+
 def only_people_consented() -> Inventory:
     made = application("Client", graph_everyone=["Mail.Read"], entered=False)
     row = replace(made.scope_grants[0], everyone=frozenset({"User.Read"}), some=frozenset({"Mail.Read"}), people=3)
@@ -97,18 +110,23 @@ def read_mail() -> dict[str, Any]:
 # check -> tenants in which it finds what it should: the tenant, the measures, all findings of all checks there
 FOUND: dict[str, list[tuple[Inventory, Measures, list[Row]]]] = {
     "wrong-object-id": [
-        (granted("Desk", object_id=WRONG), Measures(), [Row("wrong-object-id", "high", "high", "entry", WRONG)]),
+        (granted("Desk", object_id=WRONG), Measures(), [about_entry("wrong-object-id", "high", WRONG, "Desk")]),
         (
             granted("Desk", object_id=some_id("registration", "Desk")),
             Measures(),
-            [Row("wrong-object-id", "high", "high", "entry", some_id("registration", "Desk"))],
+            [about_entry("wrong-object-id", "high", some_id("registration", "Desk"), "Desk")],
+        ),
+        (
+            one_id_twice(),
+            Measures(),
+            [about_entry("wrong-object-id", "high", WRONG, name) for name in ("Desk", "Other")],
         ),
     ],
     "exchange-entry-orphaned": [
         (
             alone("Gone", registered=False, enterprise=False),
             Measures(),
-            [Row("exchange-entry-orphaned", "medium", "high", "entry", some_id("principal", "Gone"))],
+            [about_entry("exchange-entry-orphaned", "medium", some_id("principal", "Gone"), "Gone")],
         ),
     ],
     "enterprise-application-missing": [
@@ -595,6 +613,13 @@ NEAR: dict[str, list[tuple[Inventory, Measures]]] = {
     ],
     "disabled-but-granted": [
         (alone("Nothing", principal={"enabled": False}), Measures()),
+        (
+            tenant(
+                app := application("Looks", principal={"enabled": False}),
+                mailbox(BOX, grants=[Grant("ReadPermission", "x", app.entry)]),
+            ),
+            Measures(),
+        ),
         (tenant(app := application("Denied", principal={"enabled": False}), mailbox(BOX, denied=[app], full=[app])), Measures()),
     ],
     "manages-exchange": [(alone("Graph", graph=["Exchange.ManageAsApp"]), Measures())],

@@ -44,8 +44,19 @@ MEASURES = Measures(privileged=("ceo@*",), widest=3)
 
 # plant -> the findings that are there because of it, and because of nothing else
 PLANTS: dict[str, list[Row]] = {
-    "an entry with a wrong object ID": [Row("wrong-object-id", "high", "high", "entry", WRONG)],
-    "an entry of nobody": [Row("exchange-entry-orphaned", "medium", "high", "entry", some_id("principal", "Gone"))],
+    "an entry with a wrong object ID": [
+        Row("wrong-object-id", "high", "high", "entry", WRONG, detail=some_id("app", "Crooked"))
+    ],
+    "an entry of nobody": [
+        Row(
+            "exchange-entry-orphaned",
+            "medium",
+            "high",
+            "entry",
+            some_id("principal", "Gone"),
+            detail=some_id("app", "Gone"),
+        )
+    ],
     "a registration without its enterprise application": [of("Half", "enterprise-application-missing", "high", "high")],
     "a second entry": [of("Twice", "entry-duplicated", "low", "high")],
     "consent alone": [of("Idle", "consent-without-grant", "low", "medium")],

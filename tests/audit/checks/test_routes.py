@@ -368,6 +368,9 @@ def test_a_login_is_open_only_with_all_its_links(consents: set[str], missing: fr
     assert found == (set() if missing else {DOOR_OF[value] for value in consents})
 
 
+ROLES = (role(SMTP, name="one"), role(SMTP, name="two"), role("Application Mail.Read", scope="Gone", name="three"))
+
+
 @st.composite
 def inventories(draw: st.DrawFn) -> Inventory:
     """Tenants in which anything may be wrong."""
@@ -379,12 +382,10 @@ def inventories(draw: st.DrawFn) -> Inventory:
                 *draw(st.sets(st.sampled_from([*ALL_THREE, "full_access_as_app", "Exchange.ManageAsApp"]))),
                 graph=sorted(draw(st.sets(st.sampled_from(["Mail.Read", "Mail.Send", "Directory.ReadWrite.All"])))),
                 everyone=sorted(draw(st.sets(st.sampled_from(["SMTP.Send", "openid"])))),
-                roles=draw(
-                    st.lists(st.sampled_from([role(SMTP), role("Application Mail.Read", scope="Gone")]), max_size=2)
-                ),
+                roles=draw(st.lists(st.sampled_from(ROLES), max_size=2, unique=True)),
                 policies=draw(st.lists(st.sampled_from([("restrict", "a"), ("deny", "b")]), max_size=2)),
                 enterprise=draw(st.booleans()),
-                object_id=draw(st.sampled_from(["", WRONG])),
+                object_id=draw(st.sampled_from(["", f"wrong-{name}"])),
                 principal={"enabled": draw(st.booleans())},
             )
         )
