@@ -192,7 +192,8 @@ def test_hostile_names_stay_texts(hostile: tuple[str, Reader]) -> None:
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]", page)
     named = {finding["subject"] for finding in reader.content["findings"]}
     assert named == {name[:200] for name in HOSTILE}
-    assert {len(said) for _, said in reader.texts if said.startswith("x" * 100)} == {601, 5000}  # cut, but for commands
+    assert {len(said) for said in reader.inside("bdi") if said.startswith("x" * 100)} == {601}
+    assert "x" * 5000 in reader.inside("p")  # what mends it is never cut
 
 
 def test_no_line_of_it_commands_a_pipeline(hostile: tuple[str, Reader]) -> None:
@@ -400,7 +401,7 @@ def test_an_application_s_view_says_all_of_it() -> None:
         f"Enterprise application's object ID{about}", f"Entry in ExchangeLegacy CRM Connector, object ID {pages.some_id(1003)}",
         "billing@contoso.com hr@contoso.com invoices@contoso.com",
         "Would open by IMAP: FullAccess (mailbox permission). Lacks the entry's object ID is the registration's own.",
-        "secret crm: 2025-10-12 to 2026-10-12", "2026-11-20 Add owner by eve@contoso.com: to mallory", "Playbooknone",
+        "secret crm: 2025-10-12 to 2026-10-12", "2026-11-20 09:30 Add owner, by eve@contoso.com: to mallory", "Playbooknone",
         "high Exchange holds it under the registration's object ID",
     ):  # fmt: skip
         assert said in shown, said
@@ -427,7 +428,7 @@ def test_what_is_set_aside_stands_with_its_reason() -> None:
     for said in (
         "Ignored: 2", "The vendor's product; contract 47112027-03-31audit.yaml:12",
         "Exceptions that set nothing aside: 1", "No owner until the move is done2026-06-30: its last day is overaudit.yaml:20",
-        "In the baseline already: 1",
+        "In the baseline already: 1", "gravest first. Beside these, 2 findings are set aside, 1 known from the baseline.",
     ):  # fmt: skip
         assert said in shown, said
     assert "Set aside" not in Reader(audit_html.render(replace(result, ignored=(), lapsed=()))).shown

@@ -88,7 +88,7 @@ def _body(result: Result, beside: str) -> tuple[Html, dict[str, object]]:
     spoken = [*(finding.check for finding in result.findings), *(i.finding.check for i in result.ignored)]
     aside = coverage.aside(result)
     parts = (
-        findings.section(result.findings, checks, found, rest),
+        findings.section(result, checks, found, rest),
         picture,
         timeline.section(result, found, rest),
         applications.section(result.inventory, found, places, rest),

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from ...finding import SEVERITIES, Finding
-from ...inventory import Event, Inventory, Owner
+from ...inventory import Inventory, Owner
 from ...routes import Route
+from ..audit_summary import Logs, told
 from . import ways
 from .markup import NOTHING, Html, el, joined, listed, many, name, table, terms
 from .subjects import TOP, Application, Subjects
@@ -30,7 +31,7 @@ class _Room:
 
 def section(inventory: Inventory, subjects: Subjects, places: Mapping[str, str], beside: Html) -> Html:
     """``places``: fingerprint of a finding -> its id on the page."""
-    room = _Room()
+    room, logs = _Room(), Logs(inventory)
     cut = len(subjects.all) > TOP
     lead = f"The first {TOP} of {len(subjects.all):,}. " if cut else f"{many(len(subjects.all), 'application')}. "
     return el(
@@ -43,12 +44,14 @@ def section(inventory: Inventory, subjects: Subjects, places: Mapping[str, str],
             id="finder", class_="controls", hidden=True, role="search", aria_label="Find an application by name, ID or mailbox",
         ),
         el("p", id="matching", role="status", class_="count"),
-        el("div", *(_view(n, a, inventory, places, room) for n, a in enumerate(subjects.shown, 1)), id="views"),
+        el("div", *(_view(n, a, inventory, places, room, logs) for n, a in enumerate(subjects.shown, 1)), id="views"),
         id="applications",
     )  # fmt: skip
 
 
-def _view(n: int, application: Application, inventory: Inventory, places: Mapping[str, str], room: _Room) -> Html:
+def _view(
+    n: int, application: Application, inventory: Inventory, places: Mapping[str, str], room: _Room, logs: Logs
+) -> Html:
     worst = SEVERITIES[application.worst] if application.worst >= 0 else ""
     return el(
         "details",
@@ -59,7 +62,7 @@ def _view(n: int, application: Application, inventory: Inventory, places: Mappin
             el("span", _reach(application), class_="reach"),
             el("span", worst, class_=f"badge {worst or 'no'}"),
         ),
-        el("div", *_body(application, inventory, places, room), class_="body"),
+        el("div", *_body(application, inventory, places, room, logs), class_="body"),
         id=f"app-{n}",
         class_="card",
     )
@@ -76,7 +79,9 @@ def _reach(application: Application) -> str:
     return "nothing yet" if wide else "nothing"
 
 
-def _body(application: Application, inventory: Inventory, places: Mapping[str, str], room: _Room) -> Iterable[Html]:
+def _body(
+    application: Application, inventory: Inventory, places: Mapping[str, str], room: _Room, logs: Logs
+) -> Iterable[Html]:
     yield terms(_facts(application, inventory), class_="facts")
     yield el("p", "What it can open", class_="label")
     yield _routes(application.routes, room) if application.routes else el("p", "Nothing.", class_="none")
@@ -86,16 +91,9 @@ def _body(application: Application, inventory: Inventory, places: Mapping[str, s
             joined(f"{c.kind} ", name(c.name or c.key_id), f": {_day(c.starts)} to {_day(c.ends) or 'no end'}")
             for c in application.credentials[:TOP]
         )
-    if events := _events(application, inventory):
+    if events := logs.of((application.key,)):
         yield el("p", "What the logs say", class_="label")
-        yield listed(
-            joined(
-                f"{_day(event.at)} {event.change} by ",
-                name(event.who),
-                name(f": {event.detail}") if event.detail else NOTHING,
-            )
-            for event in events
-        )
+        yield listed(map(name, map(told, events[:20])))
     if application.findings:
         yield el("p", "Findings", class_="label")
         yield listed(
@@ -115,7 +113,7 @@ def _facts(application: Application, inventory: Inventory) -> Iterable[tuple[str
         yield "Registered", Html(_day(registration.created))
         yield "Owners", _owners(registration.owners)
     else:
-        yield "Registration", el("em", "not in this tenant")
+        yield "Registration", el("em", "not in this tenant" if inventory.has("applications") else "not read")
     for principal in application.principals:
         yield (
             "Enterprise application's object ID",
@@ -124,9 +122,11 @@ def _facts(application: Application, inventory: Inventory) -> Iterable[tuple[str
         if principal.home and principal.home != inventory.tenant_id:
             yield "Registered in tenant", el("code", principal.home)
     if not application.principals:
-        yield "Enterprise application", el("em", "none")
+        yield "Enterprise application", el("em", "none" if inventory.has("enterprise-applications") else "not read")
     for entry in application.entries:
         yield "Entry in Exchange", joined(name(entry.name), ", object ID ", el("code", entry.object_id))
+    policies = [policy for policy in inventory.access_policies if policy.app_id.lower() == application.key]
+    yield "Access policies", ways.commas(joined(f"{policy.right} ", name(policy.scope)) for policy in policies)
     used = next((use for use in inventory.last_use if use.app_id.lower() == application.key), None)
     if used is not None:
         yield "Last token as itself", Html(_day(used.as_application) or "none that Entra still shows")
@@ -138,19 +138,6 @@ def _facts(application: Application, inventory: Inventory) -> Iterable[tuple[str
             if application.key in {a.lower() for a in wanted.app_ids} or (unique and wanted.unique_name == unique)
         ]
         yield "Playbook", ways.commas(map(name, files)) if files else el("em", "none")
-
-
-def _events(application: Application, inventory: Inventory) -> list[Event]:
-    """The latest about any of its ids."""
-    ids = {
-        application.key,
-        *(p.object_id.lower() for p in application.principals),
-        *(e.object_id.lower() for e in application.entries),
-    }
-    if application.registration:
-        ids.add(application.registration.object_id.lower())
-    found = [event for event in inventory.events if event.subject in ids]
-    return sorted(found, key=lambda event: event.at, reverse=True)[:20]
 
 
 def _owners(owners: tuple[Owner, ...] | None) -> Html:

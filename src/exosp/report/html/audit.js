@@ -43,7 +43,7 @@
       }
       if (byId("sort").value !== order) {
         order = byId("sort").value;
-        list.append(...rows.toSorted(orders[order]).map((row) => row.element));
+        list.append(...[...rows].sort(orders[order]).map((row) => row.element));
       }
       byId("nothing").hidden = shown > 0;
       byId("found").textContent = `Showing ${count(shown, rows.length, "findings")}`;
@@ -52,12 +52,11 @@
     const open = (all) => {
       for (const row of rows) row.details.open = all;
       opener.textContent = all ? "Close all" : "Open all";
-      opener.setAttribute("aria-pressed", String(all));
     };
     controls.addEventListener("input", soon(show));
     controls.addEventListener("submit", (event) => event.preventDefault());
     controls.addEventListener("reset", () => setTimeout(show));
-    opener.addEventListener("click", () => open(opener.getAttribute("aria-pressed") !== "true"));
+    opener.addEventListener("click", () => open(opener.textContent === "Open all"));
     controls.hidden = false;
     controls.reset();
     show();

@@ -4,9 +4,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...audit.judge import Result
 from ...finding import SEVERITIES, Check, Finding, Fix
+from .. import audit_summary as summary
+from ..audit_summary import Logs, told
 from . import manual
-from .markup import NOTHING, Html, el, joined, many, name, terms, text, value_of
+from .markup import NOTHING, Html, el, joined, listed, many, name, terms, text, value_of
 from .subjects import Subjects, per_check, shown_findings
 
 _SHELLS = {"powershell": "PowerShell", "exosp": "exosp", "graph": "Microsoft Graph"}
@@ -26,25 +29,24 @@ def tiles(findings: Sequence[Finding]) -> Html:
     )  # fmt: skip
 
 
-def section(findings: Sequence[Finding], checks: Mapping[str, Check], subjects: Subjects, beside: Html) -> Html:
-    shown = shown_findings(findings)
+def section(result: Result, checks: Mapping[str, Check], subjects: Subjects, beside: Html) -> Html:
+    findings, shown, logs = result.findings, shown_findings(result.findings), Logs(result.inventory)
     if not findings:
-        return el("section", el("h2", "Findings"), el("p", "Nothing was found.", class_="none"), id="findings")
-    said = (
-        joined(f"{many(len(findings), 'finding')}, gravest first.")
-        if len(shown) == len(findings)
-        else joined(
-            f"The {len(shown)} gravest of {len(findings):,}, and at least one of each check. ", beside
-        )
-    )  # fmt: skip
+        said = "Nothing was found." if result.inventory.coverage.whole else "Nothing was found in what was read."
+        return el("section", el("h2", "Findings"), el("p", said, *_aside(result), class_="none"), id="findings")
+    if len(shown) == len(findings):
+        said = joined(f"{many(len(findings), 'finding')}, gravest first.", *_aside(result))
+    else:
+        many_ = f"The {len(shown)} gravest of {len(findings):,}, and at least one of each check. "
+        said = joined(many_, beside, *_aside(result))
     return el(
         "section",
         el("h2", "Findings"),
         el("p", said, class_="lead"),
-        _per_check(findings) if len(findings) > len(shown) else NOTHING,
+        _per_check(findings, checks) if len(findings) > len(shown) else NOTHING,
         _controls(findings),
         el("p", id="found", role="status", class_="count"),
-        el("ol", *(_finding(n, finding, checks, subjects) for n, (_, finding) in enumerate(shown, 1)), id="list", class_="findings"),
+        el("ol", *(_finding(n, finding, checks, subjects, logs) for n, (_, finding) in enumerate(shown, 1)), id="list", class_="findings"),
         el("p", "No finding is like that.", id="nothing", class_="none", hidden=True),
         id="findings",
     )  # fmt: skip
@@ -66,9 +68,15 @@ def index(findings: Sequence[Finding]) -> list[dict[str, Any]]:
     ]
 
 
-def _per_check(findings: Sequence[Finding]) -> Html:
+def _aside(result: Result) -> list[str]:
+    """What is not among them."""
+    said = summary.aside(result)
+    return [" ", el("a", f"Beside these, {said}.", href="#aside")] if said else []
+
+
+def _per_check(findings: Sequence[Finding], checks: Mapping[str, Check]) -> Html:
     rows = [
-        el("tr", el("th", el("a", check, href=f"#check-{check}"), scope="row"), el("td", _badge(first.severity)), el("td", f"{count:,}"))
+        el("tr", el("th", el("a", check, href=f"#check-{check}") if check in checks else check, scope="row"), el("td", _badge(first.severity)), el("td", f"{count:,}"))
         for check, first, count in per_check(findings)
     ]  # fmt: skip
     head = el("tr", *(el("th", word, scope="col") for word in ("Check", "Severity", "Findings")))
@@ -104,7 +112,7 @@ def _controls(findings: Sequence[Finding]) -> Html:
         el(
             "div",
             el("button", "Show all", type="reset"),
-            el("button", "Open all", type="button", id="open", aria_pressed="false"),
+            el("button", "Open all", type="button", id="open"),
             class_="field buttons",
         ),
         id="controls", class_="controls", hidden=True, aria_label="Filter and sort the findings", role="search",
@@ -115,7 +123,7 @@ def _badge(severity: str) -> Html:
     return el("span", severity, class_=f"badge {severity}")
 
 
-def _finding(n: int, finding: Finding, checks: Mapping[str, Check], subjects: Subjects) -> Html:
+def _finding(n: int, finding: Finding, checks: Mapping[str, Check], subjects: Subjects, logs: Logs) -> Html:
     about = finding.subject
     anchor = subjects.anchor(about.id) if about.kind != "mailbox" else ""
     whom = [("About", joined(about.kind, " ", el("code", about.id) if about.id else NOTHING))]
@@ -123,6 +131,7 @@ def _finding(n: int, finding: Finding, checks: Mapping[str, Check], subjects: Su
         whom.append(("Detail", name(finding.detail)))
     whom.append(("Confidence", text(finding.confidence)))
     check = checks.get(finding.check)
+    events = logs.about(finding)
     return el(
         "li",
         el(
@@ -144,6 +153,11 @@ def _finding(n: int, finding: Finding, checks: Mapping[str, Check], subjects: Su
                 el("p", el("a", "All that this application holds", href=f"#{anchor}"), class_="way")
                 if anchor
                 else NOTHING,
+                *(
+                    (el("p", "What the logs say", class_="label"), listed(map(name, map(told, events))))
+                    if events
+                    else ()
+                ),
                 *((el("p", "From the manual", class_="label excerpt"), manual.excerpt(check)) if check else ()),
                 *((el("p", "What mends it", class_="label"), _fixes(n, finding.fix)) if finding.fix else ()),
                 class_="body",
