@@ -407,6 +407,25 @@ def test_an_application_s_view_says_all_of_it() -> None:
         assert said in shown, said
 
 
+def test_mailboxes_of_the_same_routes_are_one_row() -> None:
+    """And what leads to every mailbox stands apart from what a scope narrows."""
+    routes = (
+        *(pages.route(3, box) for box in ("b@contoso.com", "A@contoso.com")),
+        pages.route(3, "c@contoso.com", "pop"),
+        pages.route(3, "", "graph", "management role", "Application Mail.Read", scope="Desk"),
+        pages.route(3, "", "graph", "application permission", "Mail.Send"),
+    )
+    page = audit_html.render(replace(pages.middling(), routes=routes))
+    [table] = re.findall(r'<table class="routes".*?</table>', page, re.DOTALL)
+    rows = re.findall("<tr>(.*?)</tr>", table, re.DOTALL)[1:]
+    assert [re.sub("<[^>]*>", "", re.sub("<td[^>]*>", "|", row)) for row in rows] == [
+        "A@contoso.com b@contoso.com|F|Opens by IMAP: FullAccess (mailbox permission).",
+        "c@contoso.com|F|Opens by POP: FullAccess (mailbox permission).",
+        "within Desk|R|Reads by Microsoft Graph: Application Mail.Read (management role), within Desk.",
+        "every mailbox|A|Reads by Microsoft Graph: Mail.Send (application permission).",
+    ]
+
+
 def test_coverage_says_what_was_not_read_and_not_judged() -> None:
     gaps = replace(pages.COVERAGE, unread=1)
     shown = Reader(audit_html.render(pages.middling(gaps))).shown

@@ -153,25 +153,24 @@ def _owners(owners: tuple[Owner, ...] | None) -> Html:
 
 def _routes(routes: Iterable[Route], room: _Room) -> Html:
     """Mailboxes with the same routes are one row."""
-    held: dict[str, list[Route]] = defaultdict(list)
+    held: dict[tuple[str, Html], list[Route]] = defaultdict(list)
     for route in routes:
-        held[route.mailbox].append(route)
-    alike: dict[tuple[bool, tuple[str, ...]], list[str]] = defaultdict(list)
-    for mailbox, found in held.items():
-        alike[not mailbox, tuple(ways.sentences(found))].append(mailbox)
+        held[route.mailbox, NOTHING if route.mailbox else ways.where([route])].append(route)
+    alike: dict[tuple[Html, tuple[str, ...]], list[str]] = defaultdict(list)
+    by_way: dict[tuple[Html, tuple[str, ...]], list[Route]] = {}
+    for (mailbox, where), found in held.items():
+        key = where, tuple(ways.sentences(found))
+        alike[key].append(mailbox)
+        by_way.setdefault(key, found)
     rows = [
         (
-            _mailboxes(mailboxes, held[mailboxes[0]], room),
-            ways.chips(held[mailboxes[0]]),
-            listed(map(name, said)),
+            key[0] or room.take(sorted(mailboxes, key=str.lower)),
+            ways.chips(by_way[key]),
+            listed(map(name, key[1])),
         )
-        for (_, said), mailboxes in list(alike.items())[:TOP]
+        for key, mailboxes in list(alike.items())[:TOP]
     ]
     return table("Routes", ("Mailboxes", "Ways", "Routes"), rows, class_="routes", aria_label="Routes")
-
-
-def _mailboxes(addresses: list[str], routes: Sequence[Route], room: _Room) -> Html:
-    return ways.where(routes) if addresses == [""] else room.take(sorted(addresses, key=str.lower))
 
 
 def _link(finding: Finding, places: Mapping[str, str]) -> Html:
