@@ -36,6 +36,7 @@ class Form(StrEnum):
     text = "text"
     json = "json"
     csv = "csv"
+    csv_grants = "csv-grants"
     markdown = "markdown"
     sarif = "sarif"
     junit = "junit"
@@ -176,7 +177,7 @@ def audit(
 
 # What a file's name ends in, for people. report.audit has the forms themselves.
 _ENDS = {
-    ".json": "the document", ".csv": "CSV", ".md": "Markdown", ".sarif": "SARIF", ".xml": "JUnit", ".html": "a page",
+    ".json": "the document", ".csv": "CSV (of the grants: .grants.csv)", ".md": "Markdown", ".sarif": "SARIF", ".xml": "JUnit", ".html": "a page",
     ".txt": "text",
 }  # fmt: skip
 

@@ -28,7 +28,7 @@ NARROWEST = 50
 _PAINT = tuple(
     (re.compile(pattern, re.MULTILINE), f"\x1b[{code}m")
     for pattern, code in (
-        (r"^(PLAN|APPLY|VERIFY|WHAT NEXT)\b", "1"),
+        (r"^(PLAN|APPLY|VERIFY|AUDIT|WHAT NEXT)\b", "1"),
         (r"(?<=^ {2})(ok|\+)(?= )", "32"),
         (r"(?<=^ {2})(~|\?|waiting|skipped)(?= )", "33"),
         (r"(?<=^ {2})(!|NO|failed)(?= )", "31"),
