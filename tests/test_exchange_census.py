@@ -23,7 +23,7 @@ from exosp.exchange.pwsh import Pwsh
 from exosp.exchange.remotings import Opened
 from exosp.exchange.spreading import Pieces
 from exosp.exchange.winrm import Timeouts, Winrm, target
-from exosp.inventory import Entry
+from exosp.inventory import AccessPolicy, Entry
 from exosp.patience import Patience
 from exosp.sandbox.server import Running
 from exosp.sandbox.tenant import Options
@@ -36,7 +36,7 @@ CONTENT: dict[str, Any] = {
         "graph_roles": [],
         "directory_roles": ["Global Reader"],
         "exchange_roles": ["Exchange.ManageAsApp"],
-        "role_groups": ["View-Only Organization Management"],
+        "role_groups": ["View-Only Organization Management", "View-Only Audit Logs"],
     },
     "authentication_policies": [{"name": "No passwords", "smtp": False, "default": True}],
     "mailboxes": [
@@ -50,13 +50,15 @@ CONTENT: dict[str, Any] = {
     "applications": [
         {"name": "CRM", "roles": ["IMAP.AccessAsApp"], "exchange": "right", "full_access": ["alex@contoso.com", "desk@contoso.com"],
          "grants": [{"mailbox": "desk@contoso.com", "right": ["send_as"]},
+                    {"mailbox": "desk@contoso.com", "right": "folder", "folder": "Inbox", "role": "Reviewer"},
                     {"mailbox": "gone@contoso.com", "right": ["full_access"]},
                     {"mailbox": "team@contoso.com", "right": ["full_access"]},
                     {"mailbox": "old@contoso.com", "right": ["full_access"], "inherited": True}],
          "policy": {"right": "RestrictAccess", "scope": "senders@contoso.com"},
          "rbac": [{"role": "Application SMTP.SendAsApp", "scope": "Support only", "filter": "Department -eq 'Support'"}]},
         # A person bears the same name: rows that show it may be either's.
-        {"name": "Robin", "roles": ["IMAP.AccessAsApp"], "exchange": "right", "full_access": ["alex@contoso.com"]},
+        {"name": "Robin", "roles": ["IMAP.AccessAsApp"], "exchange": "right", "full_access": ["alex@contoso.com"],
+         "grants": [{"mailbox": "alex@contoso.com", "right": "folder", "folder": "Calendar", "role": "Editor"}]},
         {"name": "Idle", "exchange": "right"},
     ],
     "groups": [{"address": "senders@contoso.com", "name": "Senders", "members": ["desk@contoso.com"]}],
@@ -296,3 +298,53 @@ def test_send_as_by_trustee(place, census, way, form):
     assert list(one.send_as(entries["Idle"])) == []
     stranger = Entry(entries["CRM"].app_id, entries["CRM"].object_id[::-1], "Stranger", "stranger")  # type: ignore[arg-type]
     assert list(one.send_as(stranger)) == []
+
+
+@pytest.mark.parametrize("way", ["winrm", "admin-api"])
+def test_the_tenants_settings(place, census, way):
+    """Switches of a mailbox and of the tenant, what policies and roles narrow."""
+    one = census(way)
+    entries = {entry.name: entry for entry in one.entries()}
+    listed = [box for page in one.mailboxes("user") for box in page]
+    access = one.client_access(listed)
+    assert {box.address for box in listed if not access[box.id].imap} == {"desk@contoso.com"}
+    said = one.organization()
+    assert (said.smtp_auth_disabled, said.password_smtp) == (True, False)
+    [role] = one.management_roles()
+    assert (role.role, role.by, role.scope) == ("Application SMTP.SendAsApp", "scope", "Support only")
+    assert role.app & entries["CRM"].forms
+    assert [scope.name for scope in one.management_scopes()] == ["Support only"]
+    [policy] = one.access_policies()
+    assert isinstance(policy, AccessPolicy)
+    assert (policy.app_id, policy.right) == (entries["CRM"].app_id, "restrict")
+    assert "senders" in policy.scope.lower()
+
+
+@pytest.mark.parametrize("form", [0, 1], ids=["object ID", "display name"])
+@pytest.mark.parametrize("way", ["winrm", "admin-api"])
+def test_folders_on_request(place, census, way, form):
+    """Those that a client opens by itself; a name that a person bears too is asked about."""
+    place.set(permission_user=form)
+    one = census(way)
+    entries = one.entries()
+    names = {entry.identity: entry.name for entry in entries}
+    listed = [box for page in one.mailboxes("user") for box in page]
+    found = list(one.folder_permissions(listed, entries))
+    assert [str(o.error) for o in found if o.error] == []
+    assert {(o.mailbox.address, names[g.entry], g.right, g.folder, g.role) for o in found for g in o.grants} == {
+        ("desk@contoso.com", "CRM", "Folder", "\\Inbox", "Reviewer"),
+        ("alex@contoso.com", "Robin", "Folder", "\\Calendar", "Editor"),
+    }
+
+
+@pytest.mark.parametrize("way", ["winrm", "admin-api"])
+def test_what_the_log_says(place, census, way):
+    """Who granted what, and when, of a session's rows in turns."""
+    one = census(way)
+    found = list(one.events(0.0))
+    changes = {event.change for event in found}
+    assert {"Add-MailboxPermission", "New-ServicePrincipal"} <= changes
+    assert len({(event.at, event.change, event.subject, event.detail) for event in found}) == len(found)
+    assert all(event.at.tzinfo and event.who and event.subject and event.log == "exchange" for event in found)
+    entries = {entry.object_id.lower() for entry in one.entries()}
+    assert entries & {event.subject for event in found}

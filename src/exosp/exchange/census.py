@@ -264,20 +264,39 @@ class Census:
                 continue
             except CloudError as fault:
                 return Held(box, error=fault)
-            for row in dict.fromkeys((shown(row, "User").strip(), several(row, "AccessRights")) for row in rows):
-                text, roles = row
+            for text, roles in dict.fromkeys(
+                (shown(row, "User").strip(), several(row, "AccessRights")) for row in rows
+            ):
                 if text.lower() in _BUILT_IN:
                     continue
-                bearer = bearers.judge(text)
-                if bearer.kind == "entry" or bearer.kind in ("nobody", "which-sid"):
+                try:
+                    bearer = self._on_folder(cmdlet, bearers, text.removeprefix("NT:"))  # so a SID is shown there
+                except CloudError as fault:
+                    return Held(box, error=fault)
+                if bearer.kind == "somebody":
+                    people += 1
+                else:
                     grants += [
                         Grant("Folder", text, entry=bearer.entry, folder=folder, role=role) for role in sorted(roles)
                     ]
-                else:
-                    people += 1
         return Held(box, tuple(grants), people)
 
     # Whom rows name
+
+    def _on_folder(self, cmdlet: Cmdlet, bearers: Bearers, text: str) -> Bearer:
+        """A folder's rows show display names."""
+        bearer = bearers.judge(text)
+        if bearer.kind == "which-name":
+            with self._asking:
+                for name in bearers.unnamed([text.lower()]):
+                    bearers.name_is(name, borne=self._is_borne(name))
+            bearer = bearers.judge(text)
+        if bearer.kind == "which-row":
+            for entry in bearers.bearing(text):
+                rows = self._known(Cmdlet(cmdlet.name, {**cmdlet.parameters, "User": entry.object_id}))
+                if {shown(row, "User").strip().lower() for row in rows} - _BUILT_IN == {text.lower()}:
+                    return Bearer("entry", entry.identity)
+        return Bearer("somebody") if bearer.kind == "which-row" else bearer
 
     def _learn(self, cmdlet: Cmdlet, bearers: Bearers, rows: Sequence[tuple[Listed, "_Ace"]]) -> None:
         """Ask about each SID and each display name that is new, once. Raises CloudError."""

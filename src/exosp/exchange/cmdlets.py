@@ -134,7 +134,7 @@ CMDLETS: Mapping[str, Spec] = {
     # An audit's own
     "Get-User": Spec({"Identity": "string", "ResultSize": "string"}, role=_VIEW_RECIPIENTS, audits=True),
     "Get-MailboxFolderPermission": Spec(
-        {"Identity": "string", "ResultSize": "string", "GroupMailbox": "switch"}, role=_VIEW_RECIPIENTS, audits=True
+        {"Identity": "string", "ResultSize": "string", "User": "string"}, role=_VIEW_RECIPIENTS, audits=True
     ),
     "Get-AuthenticationPolicy": Spec({}, role="View-Only Configuration", audits=True),
     "Get-ApplicationAccessPolicy": Spec({}, role="View-Only Configuration", audits=True),
