@@ -2,6 +2,7 @@
 of all that it could not read."""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from itertools import chain, islice
@@ -243,10 +244,10 @@ def test_entries_come_first_and_mailboxes_after_the_directory(desk: Desk):
 # What fails
 
 
-def fails(desk: Desk, name: str, fault: CloudError) -> None:
+def fails(desk: Desk, name: str, fault: Callable[[], CloudError]) -> None:
     def strike(what: str) -> None:
         if what == name:
-            raise fault
+            raise fault()
 
     desk.exchange.trouble.strike = desk.directory.trouble.strike = strike
 
@@ -265,7 +266,7 @@ WHOLE_SECTIONS: tuple[Section, ...] = (
 def test_a_section_that_is_forbidden_is_missing_and_the_rest_goes_on(section: Section):
     """It says what to grant. The tenant's other sections are all read."""
     desk = Desk(TENANT, Wishes(folders=True, evidence=True))
-    fails(desk, section, forbidden())
+    fails(desk, section, forbidden)
     coverage = desk.collect().coverage
     of = "" if section != "mailbox-permissions" else "group mailboxes: "
     first, _, rest = coverage.missing[section].partition("; it needs ")
@@ -279,7 +280,7 @@ def test_a_section_that_is_forbidden_is_missing_and_the_rest_goes_on(section: Se
 
 def test_permissions_that_are_forbidden_leave_what_others_say_of_mailboxes(desk: Desk):
     """Every list is read to its end: mailboxes are counted, and kept by who may send as them and on whose behalf."""
-    fails(desk, "mailbox-permissions", forbidden())
+    fails(desk, "mailbox-permissions", forbidden)
     found = desk.collect()
     assert {box.address: [g.right for g in box.grants] for box in found.mailboxes} == {
         "support@contoso.com": ["SendAs"],
@@ -312,7 +313,7 @@ def test_the_organization_is_three_sections(desk: Desk):
     coverage = desk.collect().coverage
     assert "transport" in coverage.read
     assert set(coverage.missing) == {"authentication-policies", "organization"}
-    fails(desk, "organization", forbidden())
+    fails(desk, "organization", forbidden)
     assert set(desk.collect().coverage.missing) == {"transport", "authentication-policies", "organization"}
 
 
@@ -340,7 +341,7 @@ def test_a_service_that_answers_nothing_twice_is_not_asked_a_third_time(desk: De
 
 
 def test_one_section_that_is_cut_off_does_not_silence_the_next(desk: Desk):
-    fails(desk, "management-roles", unheard())
+    fails(desk, "management-roles", unheard)
     coverage = desk.collect().coverage
     assert set(coverage.missing) == {"management-roles"}
     assert desk.exchange.trouble.asked["management-roles"] == 8
@@ -388,7 +389,7 @@ def test_a_mailbox_that_fails_again_and_again_is_not_read(desk: Desk, fault: Clo
 
 def test_folders_that_fail_are_said_to_be_folders():
     desk = Desk(TENANT, Wishes(folders=True))
-    fails(desk, "one-folder", CloudError("no such folder", service="fake"))
+    fails(desk, "one-folder", lambda: CloudError("no such folder", service="fake"))
     found = desk.collect()
     assert {box.unread for box in found.mailboxes if box.kind == "user"} == {"its folders: no such folder"}
     assert found.coverage.unread == 12
@@ -421,6 +422,15 @@ def test_what_was_asked_often_enough_below_is_not_asked_again_here(desk: Desk):
     desk.exchange.trouble.strike = strike
     assert set(desk.collect().coverage.missing) == {"management-roles"}
     assert desk.exchange.trouble.asked["management-roles"] == 1
+
+
+def test_two_layers_of_patience_do_not_multiply(desk: Desk):
+    """Eight tries, and not sixty-four."""
+    plain = desk.exchange.management_roles
+    desk.exchange.management_roles = lambda: desk.patience.transport(plain)  # type: ignore[method-assign]
+    fails(desk, "management-roles", unheard)
+    assert set(desk.collect().coverage.missing) == {"management-roles"}
+    assert desk.exchange.trouble.asked["management-roles"] == 8
 
 
 def test_a_mailbox_without_an_answer_is_asked_again(desk: Desk):
@@ -528,7 +538,7 @@ def test_lists_are_read_ahead_of_permissions(desk: Desk):
 
 def test_without_the_entries_nothing_that_goes_by_them_is_read(desk: Desk):
     """Every application's grant would be a stranger's."""
-    fails(desk, "entries", forbidden())
+    fails(desk, "entries", forbidden)
     found = desk.collect()
     assert set(found.coverage.missing) == {
         "entries", "recipient-permissions", "mailboxes", "mailbox-permissions", "client-access",

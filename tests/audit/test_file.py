@@ -165,6 +165,7 @@ def test_an_exception_half_way_leaves_what_was_read(desk: Desk, place: Path, at:
     half = read(place)
     assert half.coverage.interrupted
     assert not half.coverage.whole
+    assert not half.has("mailbox-permissions")
     assert sum(half.coverage.mailboxes.values()) == at - 1
     again = Desk(TENANT, ALL)
     assert canonical(again.kept(place)) == canonical(whole)

@@ -41,7 +41,7 @@ COLLECTING = (
            COLLECT + "test_where_nobody_answers_for_mailbox_after_mailbox_the_list_is_given_up"),
     Mutant("what was given up below is taken up again", "patience.py",
            "            fault.given_up = True\n", "            pass\n",
-           COLLECT + "test_a_service_that_answers_nothing_twice_is_not_asked_a_third_time"),
+           COLLECT + "test_two_layers_of_patience_do_not_multiply"),
     Mutant("a silent service is asked for every section", BOXES,
            "        if len(self._silent[side]) > 1:\n", "        if False:\n",
            COLLECT + "test_a_service_that_answers_nothing_twice_is_not_asked_a_third_time"),

@@ -147,7 +147,7 @@ class Reading:
         """For another try, or for none."""
         self._tries[name] = self._tries.get(name, 0) + 1
         error = held.error
-        passes = isinstance(error, Throttled | Unreachable) and _passes(error)
+        passes = isinstance(error, Throttled | Unreachable) and _passes(error) and not error.given_up
         if isinstance(error, Forbidden) or self._tries[name] >= (TRANSPORT_TRIES if passes else TRIES):
             self._failed[name] = held
             return
