@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from audited_tenant import AUDITED_TENANT
 from broken import ROOT
 from chain import CLIENT, KINDER
 from checks import CHECKS
 from clouds import CLOUDS
 from collecting import COLLECTING
+from exchange_census import EXCHANGE_CENSUS
 from explaining import EXPLAINING
 from harm import HARM
 from html_page import HTML
@@ -49,9 +51,11 @@ AT_LENGTH = (
     *CLOUDS,
     *LADDER,
     *EXPLAINING,
+    *AUDITED_TENANT,
     *REPORTS,
     *HTML,
     *CHECKS, *COLLECTING,
+    *EXCHANGE_CENSUS,
 )
 MUTANTS = (*ALWAYS, *AT_LENGTH)
 FILES = sorted({mutant.test.partition("::")[0] for mutant in ALWAYS})

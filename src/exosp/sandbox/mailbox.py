@@ -283,8 +283,9 @@ class Crowd:
                 made = _Rows()
             case "former" | "folders":
                 made = _Fields()
-            case "messages":
-                made = _Rows([welcome(self.address(number), self._guid(1, number))])
+            case "messages":  # whoever opens the mailbox holds on to them and writes in them: kept at once
+                box._messages = [welcome(self.address(number), self._guid(1, number))]
+                return box._messages
             case _:
                 ids = (self._guid(0, number), self._guid(1, number), self._guid(2, number))
                 shown = f"Box{number:05d}"

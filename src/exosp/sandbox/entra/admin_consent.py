@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from ..aadsts import EntraFault
+from ..audit_log import Target, assigned
 from ..catalog import assignment_properties, principal_properties
 from ..directory import Entity, digest
 from ..people import Pending, Request
@@ -91,15 +92,15 @@ async def answer(host: Host, request: web.Request) -> web.Response:
             pending.user = user.id
             return _permissions(tenant, pending, application)
         case "accept" if pending.user:
-            grant(tenant, application, pending.request.scope)
+            grant(tenant, application, pending.request.scope, pending.user)
             said = {"admin_consent": "True", "tenant": tenant.tenant_id}
             return _told(pending.request, said | ({"scope": pending.request.scope} if pending.request.scope else {}))
     return pages.trouble(host.explain(request, EntraFault(90013))["error_description"], 90013)
 
 
-def grant(tenant: Tenant, application: Entity, scope: str) -> None:
+def grant(tenant: Tenant, application: Entity, scope: str, by: str) -> None:
     """Give every app role that the registration lists for the scope's resources; all of them where there is no scope. Roles are
-    listed by id, of this cloud. What is given already stays."""
+    listed by id, of this cloud. What is given already stays. ``by``: the administrator's object id, for the audit log."""
     directory, faults, now = tenant.directory, tenant.faults, tenant.clock.now()
     client = str(application.properties["appId"])
     principal = directory.principal(client)
@@ -126,6 +127,12 @@ def grant(tenant: Tenant, application: Entity, scope: str) -> None:
         row.listed_at = now + faults.draw("list-lag")
         row.usable_at = now + faults.draw("consent-lag")
         directory.app_role_assignments[row.id] = row
+        targets = assigned(row, role["value"], client)
+        directory.note("Add app role assignment to service principal", "Assign", directory.actor(by), *targets)
+    directory.note(
+        "Consent to application", "Assign", directory.actor(by),
+        Target(principal.id, str(principal.properties["displayName"]), "ServicePrincipal"),
+    )  # fmt: skip
 
 
 def _listed(tenant: Tenant, application: Entity) -> list[tuple[Entity, dict[str, str]]]:

@@ -8,6 +8,7 @@ resource is Microsoft Graph's: office-developer-exchange-docs#87.
 from dataclasses import dataclass
 
 from ..aadsts import EntraFault
+from ..audit_log import Target
 from ..catalog import principal_properties
 from ..directory import MICROSOFT_GRAPH, Directory, Entity, new_id
 from ..people import User
@@ -147,3 +148,8 @@ def consent(directory: Directory, client: str, user: User | None, wanted: list[A
             directory.permission_grants[row.id] = row
         held = row.properties["scope"].split()
         row.properties["scope"] = " ".join(dict.fromkeys([*held, *item.values]))
+        if user is not None:
+            directory.note(
+                "Add delegated permission grant", "Assign", directory.actor(user.id),
+                *(Target(p.id, str(p.properties["displayName"]), "ServicePrincipal") for p in (item.resource, principal)),
+            )  # fmt: skip
