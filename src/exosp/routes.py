@@ -91,6 +91,7 @@ class _One:
         roles = list(self._by_role())
         yield from logins
         yield from roles
+        yield from self._by_administration()
         yield from self._by_name(any(route.door == "smtp" and route.is_open for route in (*logins, *roles)))
         yield from self._by_folder()
         yield from self._by_application_permission()
@@ -186,6 +187,19 @@ class _One:
                     if self._inventory.organization.smtp_auth_disabled:
                         scope = f"{scope or 'every mailbox'}, where SMTP AUTH is on for the mailbox itself"
                 yield self._route("", door, can, "management role", role.role, tuple(lacks), scope)
+
+    def _by_administration(self) -> Iterator[Route]:
+        """An administrator's management role that is assigned to the application itself, and works with consent alone."""
+        for role in self._app.roles:
+            name = role.role.lower()
+            if role in self._app.application_roles or name.startswith("view-only"):
+                continue
+            lacks = [*self._present, *self._entered()]
+            if not self._app.of(EXCHANGE_ONLINE) & MANAGES_EXCHANGE:
+                lacks += self._consent("Exchange.ManageAsApp")
+            if self._lost(role):
+                lacks.append(f"the management scope {role.scope}, which is not there")
+            yield self._route("", "exchange-admin", "manage", "management role", role.role, tuple(lacks), _scope(role))
 
     def _lost(self, role: ManagementRole) -> bool:
         known = self._inventory.has("management-scopes")

@@ -141,13 +141,18 @@ def no_key(app: App, credential: Credential) -> Fix:
     return say(f"Remove the certificate with the key ID {credential.key_id} in the Microsoft Entra admin center.")
 
 
-def keys_shown(registration: Registration | None) -> Fix | None:
-    if registration is None:
-        return None
-    return powershell(
-        f"Get-MgApplication -ApplicationId {quoted(registration.object_id)}"
-        " | Select-Object -ExpandProperty PasswordCredentials"
-    )
+def some_key(app: App, secrets: Iterable[Credential]) -> Iterator[Fix]:
+    """One of these secrets taken away, which whoever pastes it chooses: all of them at once would stop the application."""
+    held = tuple(secrets)
+    made, here = app.registration, app.principal
+    if made is not None and any(secret in made.credentials for secret in held):
+        yield powershell(
+            f"Remove-MgApplicationPassword -ApplicationId {quoted(made.object_id)} -KeyId (Read-Host 'key ID') -Confirm"
+        )
+    if here is not None and any(secret in here.credentials for secret in held):
+        yield powershell(
+            f"Remove-MgServicePrincipalPassword -ServicePrincipalId {quoted(here.object_id)} -KeyId (Read-Host 'key ID') -Confirm"
+        )
 
 
 def owned(registration: Registration) -> Fix:

@@ -33,7 +33,6 @@ def find(inventory: Inventory, measures: Measures) -> Iterator[Finding]:
         secrets = [row for row in app.credentials if row.kind == "secret" and row.live(inventory.at)]
         if len(secrets) < 2:
             continue
-        shown = mending.keys_shown(app.registration)
         yield Finding(
             check="several-live-secrets",
             severity="low",
@@ -42,8 +41,7 @@ def find(inventory: Inventory, measures: Measures) -> Iterator[Finding]:
             statement=f"{app.name} has {len(secrets)} secrets that are valid at the same time.",
             evidence=(("secrets", listed(f"{called(row)} ({row.key_id}), until {day(row.ends)}" for row in secrets)),),
             fix=(
-                *([shown] if shown else []),
-                mending.say("Find out which one is used, and remove each of the others:"),
-                *(mending.no_key(app, row) for row in secrets),
+                mending.say("Find out by the sign-in logs which one is used, and remove the others, one at a time:"),
+                *mending.some_key(app, secrets),
             ),
         )

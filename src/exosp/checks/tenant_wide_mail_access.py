@@ -35,8 +35,13 @@ from .words import about, listed
 
 NEEDS: tuple[Section, ...] = ("enterprise-applications", "role-grants", "access-policies")
 
-# The management role that is named otherwise than the permission.
-_ROLE = {"full_access_as_app": "Application EWS.AccessAsApp"}
+
+def role_of(value: str) -> str:
+    """The management role that gives the same as a permission: most bear its name, some without ".All"."""
+    if value == "full_access_as_app":
+        return "Application EWS.AccessAsApp"
+    named = f"Application {value}"
+    return named if named in ROLES else named.removesuffix(".All")
 
 
 def find(inventory: Inventory, measures: Measures) -> Iterator[Finding]:
@@ -70,12 +75,8 @@ def find(inventory: Inventory, measures: Measures) -> Iterator[Finding]:
 
 def _fix(app: App, values: dict[AppId, list[str]]) -> Iterator[Fix]:
     """The same right within a scope, and no consent beside it; or a policy."""
-    roles = {value: _ROLE.get(value, f"Application {value}") for held in values.values() for value in held}
-    if all(role in ROLES for role in roles.values()):
-        yield from mending.scoped(app, sorted(set(roles.values())))
-        yield mending.say("Then take the consent back, for the two add up. So too where it needs none of this:")
-    else:
-        yield mending.say("Where it needs none of this, take the consent back:")
+    yield from mending.scoped(app, sorted({role_of(value) for held in values.values() for value in held}))
+    yield mending.say("Then take the consent back, for the two add up. So too where it needs none of this:")
     for resource, held in values.items():
         yield from mending.revoked(app, resource, held)
     yield mending.say("Until that is done, a policy narrows the consent to the mailboxes of a group:")

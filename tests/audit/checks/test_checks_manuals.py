@@ -9,7 +9,7 @@ from typing import get_args
 
 import pytest
 import tree_sitter_powershell
-from builders import application, entry, mailbox, role, secret, tenant
+from builders import application, entry, mailbox, role, secret, some_id, tenant
 from found import findings, row
 from hypothesis import given, settings
 from test_checks_found import FOUND, NEAR
@@ -19,8 +19,10 @@ from tree_sitter import Language, Node, Parser
 
 from exosp import checks
 from exosp.checks import CHECKS
+from exosp.checks.tenant_wide_mail_access import role_of
 from exosp.finding import Finding, Measures, quoted
 from exosp.inventory import Grant, Inventory, Section, Wanted
+from exosp.permissions import ROLES, TENANT_WIDE
 
 DATA = Path(__file__).parents[2] / "data"
 HELPERS = {"__init__", "mending", "words"}
@@ -78,13 +80,13 @@ COMMANDS = {
     "Remove-ManagementRoleAssignment", "Remove-RecipientPermission", "Remove-ServicePrincipal", "Set-CASMailbox", "Set-Mailbox",
     "Set-OrganizationConfig", "Set-TransportConfig", "Set-User",
     # Microsoft Graph
-    "Get-MgApplication", "Get-MgServicePrincipalAppRoleAssignment", "Get-MgServicePrincipalByAppId",
+    "Get-MgServicePrincipalAppRoleAssignment", "Get-MgServicePrincipalByAppId",
     "Get-MgServicePrincipalMemberOf", "Get-MgServicePrincipalOauth2PermissionGrant", "New-MgServicePrincipal",
     "Remove-MgApplicationOwnerDirectoryObjectByRef", "Remove-MgApplicationPassword", "Remove-MgServicePrincipalAppRoleAssignment",
     "Remove-MgServicePrincipalOwnerDirectoryObjectByRef", "Remove-MgServicePrincipalPassword", "Update-MgApplication",
     "Update-MgServicePrincipal",
     # PowerShell
-    "ForEach-Object", "Format-List", "Read-Host", "Select-Object", "Where-Object",
+    "ForEach-Object", "Format-List", "Read-Host", "Where-Object",
 }  # fmt: skip
 
 
@@ -217,6 +219,21 @@ def test_every_parameter_is_one_of_its_cmdlets():
                 given = set(re.findall(r" -([A-Z]\w+)", re.sub("'[^']*'|\"[^\"]*\"", "''", said)))
                 assert given <= set(table[name]["parameters"]), text
     assert len(seen) >= 12
+
+
+@pytest.mark.parametrize("value", sorted({value for table in TENANT_WIDE.values() for value in table}))
+def test_every_tenant_wide_permission_has_a_management_role(value: str):
+    """By which the same can be had within a scope."""
+    assert role_of(value) in ROLES
+
+
+def test_a_fix_never_removes_all_secrets_at_once():
+    """Whoever pastes all of it would stop the application."""
+    desk = application("Desk", "IMAP.AccessAsApp", registration={"credentials": (secret("one"), secret("two"))})
+    (finding,) = (row for row in findings(tenant(desk)) if row.check == "several-live-secrets")
+    assert [fix.command for fix in finding.fix if fix.shell] == [
+        f"Remove-MgApplicationPassword -ApplicationId '{some_id('registration', 'Desk')}' -KeyId (Read-Host 'key ID') -Confirm"
+    ]
 
 
 def test_the_fix_of_the_classic_mistake():

@@ -249,6 +249,17 @@ TABLE: dict[str, tuple[Inventory, list[Way]]] = {
     "who administers Exchange": (
         no_box("Exchange.ManageAsApp"), [by_permission("exchange-admin", "manage", "Exchange.ManageAsApp", "where its role in Exchange reaches")],
     ),
+    "who administers recipients by a role of its own": (
+        no_box("Exchange.ManageAsAppV2", roles=[role("Mail Recipients", scope="Gone"), role("View-Only Recipients")]),
+        [
+            by_permission("exchange-admin", "manage", "Exchange.ManageAsAppV2", "where its role in Exchange reaches"),
+            by_role("exchange-admin", "manage", "Mail Recipients", "management scope Gone", "the management scope Gone, which is not there"),
+        ],
+    ),
+    "an administrator's role without consent": (
+        no_box(roles=[role("Mail Recipients", "organization")]),
+        [by_role("exchange-admin", "manage", "Mail Recipients", "", "consent to Exchange.ManageAsApp")],
+    ),
     "who can give itself more": (
         no_box(graph=["RoleManagement.ReadWrite.Directory"]),
         [by_permission("graph", "manage", "RoleManagement.ReadWrite.Directory", "", "one more step, which it can take itself")],
