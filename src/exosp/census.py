@@ -84,8 +84,8 @@ class Listed:
 
 @dataclass(frozen=True)
 class Held:
-    """What was read of one mailbox. ``grants``: to applications and to whom nobody resolves, those of ``Listed.on_behalf`` among
-    them; ``people`` and ``inherited`` are counted. ``error``: why nothing was read, and then it is worth another try where it is transient."""
+    """What was read of one mailbox. ``grants``: to applications and to whom nobody resolves, those of ``Listed.on_behalf`` not
+    among them; ``people`` and ``inherited`` are counted. ``error``: why nothing was read, and then it is worth another try where it is transient."""
 
     mailbox: Listed
     grants: tuple[Grant, ...] = ()

@@ -54,6 +54,7 @@ CONTENT: dict[str, Any] = {
                          {"kind": "secret", "name": "hidden", "start": -5, "end": 20, "holder": "enterprise"}],
          "grants": [{"mailbox": "desk@contoso.com", "right": ["send_as"]}, {"mailbox": "box3@contoso.com", "right": ["send_as"]},
                     {"mailbox": "box5@contoso.com", "right": "folder", "folder": "Inbox", "role": "Reviewer"},
+                    {"mailbox": "box9@contoso.com", "right": "send_on_behalf"},
                     {"mailbox": "gone@contoso.com", "right": ["full_access"]},
                     {"mailbox": "team@contoso.com", "right": ["full_access"]}],
          "policy": {"right": "RestrictAccess", "scope": "senders@contoso.com"},

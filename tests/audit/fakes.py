@@ -132,7 +132,7 @@ class Exchange:
     ) -> Iterator[Held]:
         for page in mailboxes:
             self.trouble("mailbox-permissions")
-            yield from self._held(page, "permission", ("FullAccess", "ReadPermission", "other", "SendOnBehalf"))
+            yield from self._held(page, "permission", ("FullAccess", "ReadPermission", "other"))
 
     def folder_permissions(self, mailboxes: Sequence[Listed], entries: Sequence[Entry]) -> Iterator[Held]:
         self.trouble("folder-permissions")

@@ -146,6 +146,17 @@ def test_people_are_counted(desk: Desk):
     assert coverage.unread == 0
 
 
+def test_who_is_named_on_behalf_is_an_application_a_sid_or_a_person():
+    """A name that two applications bear names neither."""
+    twin, other = application("Twin"), application("twin", registered=False)
+    trustees = ("Bob", SID, DESK.object_id.upper(), "Twin")
+    box = mailbox("boss@contoso.com", grants=[Grant("SendOnBehalf", name) for name in trustees], people=1)
+    found = Desk(tenant(DESK, twin, other, box)).collect()
+    [kept] = found.mailboxes
+    assert [(grant.trustee, grant.entry) for grant in kept.grants] == [(DESK.object_id.upper(), DESK.entry), (SID, "")]
+    assert kept.people == found.coverage.people == 3
+
+
 def test_a_recipient_that_is_no_mailbox_is_kept_by_its_name():
     """A distribution group that an application may send as: none of the lists shows it."""
     desk = Desk(tenant(DESK))

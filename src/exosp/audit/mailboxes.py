@@ -8,7 +8,7 @@ from itertools import chain
 
 from ..census import Held, Listed, ListedKind
 from ..errors import CloudError, Forbidden, Throttled, Unreachable
-from ..inventory import Grant, Section
+from ..inventory import Entry, Grant, Section
 from ..patience import RETRY_AFTER_CAP, TRANSPORT_TRIES, Patience
 from .file import Keeping
 from .gathered import KINDS, Kept, Part, Read, forms, named
@@ -18,7 +18,7 @@ BATCH = 100  # mailboxes that a cut-off audit may have to read again
 OFTEN = 2.0  # seconds, ditto
 MOST_UNHEARD = 50  # mailboxes in a row that nobody answered for: then nobody is there
 TRIES = 3  # for a mailbox whose error no waiting will mend, by what is known of it
-SID = re.compile(r"s-1-5-21-[0-9-]+", re.IGNORECASE)
+SID = re.compile(r"s-1-(5-21|12)-[0-9-]+", re.IGNORECASE)  # of a domain or of Entra
 
 Ask = Callable[[Iterator[Sequence[Listed]]], Iterator[Held]]
 
@@ -55,7 +55,7 @@ class Reading:
         self._keeping = keeping
         self._patience = patience
         self._tell = tell
-        self._by_form = {form: entry.identity for entry in keeping.gathered.entries for form in entry.forms}
+        self._by_form = _by_form(keeping.gathered.entries)
         self._recipients = keeping.gathered.recipients
         self._again: dict[str, Held] = {}  # what failed and is worth another try
         self._failed: dict[str, Held] = {}  # what is not
@@ -130,11 +130,14 @@ class Reading:
     def _finish(self, name: str, held: Held) -> None:
         self._tries.pop(name, None)
         self._unheard = 0
-        if held.grants or not self._recipients.isdisjoint(forms(held.mailbox)):
-            self._batch.append(Kept(replace(held.mailbox, on_behalf=()), self._part, held.grants, held.people))
+        behalf = self._on_behalf(held.mailbox)
+        grants = (*held.grants, *behalf)
+        people = held.people + (len(held.mailbox.on_behalf) - len(behalf) if self._part in KINDS else 0)
+        if grants or not self._recipients.isdisjoint(forms(held.mailbox)):
+            self._batch.append(Kept(replace(held.mailbox, on_behalf=()), self._part, grants, people))
         self._read[name] = None
         self._kinds[held.mailbox.kind] = self._kinds.get(held.mailbox.kind, 0) + 1
-        self._people += held.people
+        self._people += people
         self._inherited += held.inherited
         self._answered += 1
         listed = self._ahead.listed
@@ -162,7 +165,9 @@ class Reading:
 
     def _on_behalf(self, mailbox: Listed) -> tuple[Grant, ...]:
         """The applications, and those that nobody resolves, that may send on its behalf, as its own row shows."""
-        named_ = ((trustee, self._by_form.get(trustee.lower(), "")) for trustee in mailbox.on_behalf)
+        if self._part not in KINDS:
+            return ()
+        named_ = ((trustee, self._by_form.get(trustee.strip().lower(), "")) for trustee in mailbox.on_behalf)
         return tuple(Grant("SendOnBehalf", text, entry) for text, entry in named_ if entry or SID.fullmatch(text))
 
     def without(self) -> None:
@@ -239,6 +244,15 @@ class _Source:
         """What was given out and never answered."""
         rest, self._open = list(self._open.items()), {}
         return rest
+
+
+def _by_form(entries: Iterable[Entry]) -> dict[str, str]:
+    """The identity of the entry that a text names; not of one that is two applications'."""
+    bearers: dict[str, list[Entry]] = {}
+    for entry in entries:
+        for form in entry.forms:
+            bearers.setdefault(form, []).append(entry)
+    return {form: held[0].identity for form, held in bearers.items() if len({one.app_id.lower() for one in held}) == 1}
 
 
 @contextmanager
