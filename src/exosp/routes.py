@@ -127,6 +127,14 @@ class _One:
             unread = not self._inventory.has("entries")
             yield "its entry in Exchange, which was not read" if unread else _ENTRY
 
+    def _assigned(self, role: ManagementRole) -> Iterator[str]:
+        """What an assignment of a management role needs beside itself."""
+        yield from self._present
+        yield from self._entered()
+        known = self._inventory.has("management-scopes")
+        if role.by == "scope" and known and role.scope.lower() not in self._scopes:
+            yield f"the management scope {role.scope}, which is not there"
+
     def _switch(self, mailbox: MailboxRecord, door: Protocol) -> str:
         """What is off there; "" where it is on, or was not read."""
         access = mailbox.access
@@ -177,10 +185,8 @@ class _One:
         for role in self._app.application_roles:
             reaches = next((ROLES[name] for name in ROLES if name.lower() == role.role.lower()), ())
             for door, can in reaches:
-                lacks = [*self._present, *self._entered()]
+                lacks = list(self._assigned(role))
                 scope = _scope(role)
-                if self._lost(role):
-                    lacks.append(f"the management scope {role.scope}, which is not there")
                 if door == "smtp":
                     if "smtp" in self._app.protocols:
                         lacks.append("a token without SMTP.SendAsApp: its consent asks for a mailbox permission again")
@@ -194,16 +200,10 @@ class _One:
             name = role.role.lower()
             if role in self._app.application_roles or name.startswith("view-only"):
                 continue
-            lacks = [*self._present, *self._entered()]
+            lacks = list(self._assigned(role))
             if not self._app.of(EXCHANGE_ONLINE) & MANAGES_EXCHANGE:
                 lacks += self._consent("Exchange.ManageAsApp")
-            if self._lost(role):
-                lacks.append(f"the management scope {role.scope}, which is not there")
             yield self._route("", "exchange-admin", "manage", "management role", role.role, tuple(lacks), _scope(role))
-
-    def _lost(self, role: ManagementRole) -> bool:
-        known = self._inventory.has("management-scopes")
-        return role.by == "scope" and known and role.scope.lower() not in self._scopes
 
     def _by_name(self, submits: bool) -> Iterator[Route]:
         """SendAs and send on behalf."""

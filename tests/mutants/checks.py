@@ -29,7 +29,7 @@ CHECKS = (
            "scope = _scope(role)", "scope = _scope(role) or _narrowed(self._app)", WAY),
     Mutant("access policies narrow nothing", "routes.py",
            "scope = _narrowed(app)", 'scope = ""', WAY),
-    Mutant("a scope that is gone is no matter", "routes.py", "if self._lost(role):", "if False:", WAY),
+    Mutant("a scope that is gone is no matter", "routes.py", 'if role.by == "scope" and known and', "if False and", WAY),
     Mutant("consent does no harm to a role for SMTP", "routes.py",
            'if "smtp" in self._app.protocols:', "if False:", WAY),
     Mutant("SendAs alone sends", "routes.py", "if not submits:", "if False:", WAY),
