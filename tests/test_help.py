@@ -30,6 +30,7 @@ Commands:
   plan         Show what apply would change. Writes nothing.
   apply        Make the tenant as the playbook says.
   verify       Prove it with real logins. Writes nothing.
+  audit        Say who can open which mailbox, in the whole tenant.
   explain      What a pasted failure means, and what to do.
   consent-url  Where another tenant's administrator consents.
   undo         Put back what a run changed.

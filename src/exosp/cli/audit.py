@@ -59,12 +59,12 @@ TenantOption = Annotated[
 AppOption = Annotated[
     str | None,
     typer.Option("--app", metavar="NAME|ID", show_default=False,
-                 help="Only this application: what can it open, and by which route?"),
+                 help="Only this application: what it can open, and by which route."),
 ]  # fmt: skip
 MailboxOption = Annotated[
     str | None,
     typer.Option("--mailbox", metavar="ADDRESS", show_default=False,
-                 help="Only this mailbox: which applications can open it?"),
+                 help="Only this mailbox: which applications can open it."),
 ]  # fmt: skip
 Playbooks = Annotated[
     Path | None,
@@ -230,11 +230,17 @@ def _write(result: "Result", form: Form, output: "Sequence[Path]", app: str, mai
     from ..report.audit import FORMATS, form_of
     from . import outputs
 
-    for path in output:
-        named = form_of(path.name)
+    forms = {path: form_of(path.name) for path in output}
+    for path, named in forms.items():
         assert named is not None, "checked before"
-        # Who can open what is nobody else's business than the reader's.
-        outputs.save(path, FORMATS[named][1](result), mode=0o600)
+        if named == "html":
+            from ..report import audit_html
+
+            beside = next((o.name for o, f in forms.items() if f == "json" and o.parent == path.parent), "")
+            text = audit_html.render(result, beside=beside)
+        else:
+            text = FORMATS[named][1](result)
+        outputs.save(path, text, mode=0o600)  # who can open what is nobody else's business than the reader's
     if app or mailbox:
         seen = audit_view.view(result, app=app, mailbox=mailbox)
         if screen.json:
