@@ -182,7 +182,7 @@ def test_delegated_consent_for_everybody_and_for_one(auditor: Auditor) -> None:
 # The logs
 
 
-def writer(**more: Any) -> Any:
+def writer(faults: str = "none", more: dict[str, Any] | None = None) -> Any:
     rights = {
         "graph_roles": [
             "Application.ReadWrite.All",
@@ -191,7 +191,7 @@ def writer(**more: Any) -> Any:
             "AuditLog.Read.All",
         ]
     }
-    return auditing({"admin": READER | rights} | more)
+    return auditing({"admin": READER | rights | (more or {})}, faults)
 
 
 def test_the_directory_log_knows_what_was_written() -> None:
@@ -238,6 +238,27 @@ def test_the_directory_log_knows_what_was_written() -> None:
             "id ne 'x'",
         ):
             assert refused(auditor, f"/auditLogs/directoryAudits?$filter={bad}")[0] == 400, bad
+
+
+def test_both_logs_know_of_a_write_later() -> None:
+    """The knob audit-log-lag: a write shows in neither log at once, and in both when it is over."""
+    rights = {"directory_roles": ["Exchange Administrator"]}
+    with writer(faults="none,audit-log-lag=600", more=rights) as auditor:
+        auditor.graph("/applications", "POST", {"displayName": "Fresh"})
+        me = auditor.tenant.directory.principal(auditor.tenant.admin_app_id)
+        assert auditor.ask("New-ServicePrincipal", AppId=auditor.tenant.admin_app_id, ObjectId=me.id).status_code == 200
+        dates = {"StartDate": "2020-01-01", "EndDate": "2099-01-01"}
+
+        def known() -> tuple[bool, bool]:
+            rows = auditor.every("/auditLogs/directoryAudits?$filter=activityDisplayName eq 'Add application'")
+            return bool(rows), bool(
+                auditor.rows("Search-UnifiedAuditLog", **dates, Operations=["New-ServicePrincipal"])
+            )
+
+        assert known() == (False, False)
+        assert auditor.tenant.faults.fired["audit-log-lag"] >= 2
+        auditor.tenant.clock.advance(600)
+        assert known() == (True, True)
 
 
 def test_the_directory_log_is_kept_for_a_month_and_a_week_without_a_licence(auditor: Auditor) -> None:

@@ -22,6 +22,7 @@ HELD: dict[str, str] = {
     "exchange-sync-lag": "test_unkind_chain.test_exchange_hears_of_an_enterprise_application_late",
     "grant-lag": "test_cmdlets.test_a_grant_shows_at_once_and_holds_later",
     "protocol-switch-lag": "test_unkind_doors.test_a_switch_is_honoured_late",
+    "audit-log-lag": "test_audit_graph.test_both_logs_know_of_a_write_later",
     "rbac-cache": "test_rbac.test_a_change_is_honoured_late_and_tries_put_it_off",
     "smtp-claim-and-rbac": "test_rbac.test_the_claim_brings_back_the_check_of_mailbox_permissions",
     "page-size": "test_graph.test_pages_hold_page_size_and_lose_nothing",

@@ -85,14 +85,16 @@ class Directory:
         self.security_defaults = False
         self.licence = "p1"  # Entra ID's; free: no sign-in activity, seven days of audits
         self.audits: list[dict[str, Any]] = []  # directoryAudits, oldest first
+        self.audits_show: dict[str, float] = {}  # by id: the sandbox time from which a record shows
         # appId -> sandbox times of the last sign-ins, for itself and for a person; None: never
         self.last_used: dict[str, tuple[float | None, float | None]] = {}
 
     def note(self, activity: str, operation: str, actor: Actor, *targets: Target, at: float | None = None) -> None:
-        """One more record of the directory's audit log."""
-        self.audits.append(
-            directory_record(activity, operation, actor, targets, self.clock.now() if at is None else at)
-        )
+        """One more record of the directory's audit log. What is done now shows when the audit-log-lag is over."""
+        record = directory_record(activity, operation, actor, targets, self.clock.now() if at is None else at)
+        self.audits.append(record)
+        if at is None:
+            self.audits_show[record["id"]] = self.clock.now() + self.faults.draw("audit-log-lag")
 
     def signed_in(self, app_id: str, *, person: bool = False) -> None:
         """An application got a token, for itself or for a person. The real report shows it a day or more later."""

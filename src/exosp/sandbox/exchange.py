@@ -37,6 +37,7 @@ class Exchange:
         self.admin_log: list[
             dict[str, Any]
         ] = []  # what the unified audit log's AuditData says of cmdlets, oldest first
+        self.log_shows: dict[str, float] = {}  # by a record's Id: the sandbox time from which it shows
         self.audit_sessions: dict[str, tuple[list[dict[str, Any]], int]] = {}  # SessionId -> its rows, and where it is
         self.customized = False  # Enable-OrganizationCustomization has run
         self.groups: list[Group] = []

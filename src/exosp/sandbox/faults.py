@@ -71,6 +71,10 @@ KNOBS: tuple[Knob, ...] = (
          "logins go by what an application's management roles were before a change: a quarter of it where nobody logs in, and "
          "every try prolongs that, up to the whole",
          "application-rbac article: 30 minutes for an idle application to 2 hours for an active one", needs="a login by a management role"),
+    Knob("audit-log-lag", "seconds", 0, 5, 5400,
+         "a write does not show in directoryAudits or in Search-UnifiedAuditLog yet",
+         "Search-UnifiedAuditLog's help: 60 to 90 minutes; entra/identity/monitoring-health/reference-reports-latencies",
+         needs="a reader of the audit logs"),
     Knob("page-size", "size", 100, 3, 3,
          "objects in a page of a Graph list",
          "Graph paging: a server may return fewer than $top"),

@@ -169,6 +169,7 @@ class Engine:
             call.name, target, parameters, who, tenant.tenant_id, tenant.domain, call.exchange.server_name, tenant.clock.now()
         )  # fmt: skip
         call.exchange.admin_log.append(record | {"AppId": connection.app_id})
+        call.exchange.log_shows[record["Id"]] = tenant.clock.now() + tenant.faults.draw("audit-log-lag")
 
     def _outputs(self, entry: _Entry, call: Call) -> Iterator[Output]:
         if entry.spec.name == "Get-Command":
