@@ -141,7 +141,7 @@ def test_a_file_that_is_cut_off_anywhere_is_gone_on_with(desk: Desk, place: Path
     cuts = sorted(
         {*range(0, len(text), every), *ends[:: 1 + every // 300], *(n + 1 for n in ends[:: 1 + every // 300])}
     )
-    for cut in cuts:
+    for cut in cuts[: -1 if cuts[-1] == len(text) else None]:
         place.write_bytes(text[:cut])
         again = Desk(TENANT, ALL)
         assert canonical(again.kept(place)) == whole, cut
