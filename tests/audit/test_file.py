@@ -114,6 +114,14 @@ def test_it_has_no_place_for_a_secret():
     assert not {name for name in names if "secret" in name or ("password" in name and name != "password_smtp")}
 
 
+def test_people_are_not_in_it(place: Path):
+    """Who may send on a mailbox's behalf stands in its own row: applications alone are kept."""
+    grants = [Grant("SendOnBehalf", "Bob Smith"), Grant("SendOnBehalf", DESK.object_id)]
+    [box] = Desk(tenant(DESK, mailbox("boss@contoso.com", grants=grants))).kept(place).mailboxes
+    assert box.people == 1
+    assert "Bob" not in place.read_text(encoding="utf-8")
+
+
 def _records(*kinds: Any) -> set[Any]:
     """These record types, and those of their fields."""
     import typing
