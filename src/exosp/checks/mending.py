@@ -10,6 +10,8 @@ from ..finding import Fix, quoted
 from ..inventory import Credential, Entry, Grant, MailboxRecord, Principal, Registration
 from ..snapshot import AppId
 
+# ``quoted`` leaves out what cannot be seen, and what is left may be somebody else's name.
+UNSEEN = "Take it back by hand: its name holds characters that cannot be seen, and a command could mean another one."
 MOST = 5  # commands of one kind; what is beyond them is said in a sentence
 
 
@@ -37,7 +39,9 @@ def taken(rows: Iterable[tuple[MailboxRecord, Grant, str]]) -> Iterator[Fix]:
     each = {
         (mailbox.id, grant.right, grant.role, grant.folder, who): (mailbox, grant, who) for mailbox, grant, who in rows
     }
-    yield from (powershell(_taken(*row)) for row in islice(each.values(), MOST))
+    for mailbox, grant, who in islice(each.values(), MOST):
+        named = (mailbox.address, grant.folder, grant.role, who)
+        yield powershell(_taken(mailbox, grant, who)) if all(map(str.isprintable, named)) else say(UNSEEN)
     yield from _others(len(each))
 
 
@@ -183,4 +187,6 @@ def scoped(app: App, roles: Iterable[str]) -> Iterator[Fix]:
 
 
 def no_assignment(name: str) -> Fix:
-    return powershell(f"Remove-ManagementRoleAssignment -Identity {quoted(name)}")
+    return (
+        powershell(f"Remove-ManagementRoleAssignment -Identity {quoted(name)}") if name.isprintable() else say(UNSEEN)
+    )

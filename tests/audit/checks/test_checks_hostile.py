@@ -71,8 +71,11 @@ def test_names_are_everywhere():
 
 @pytest.mark.slow
 def test_every_fix_stays_the_command_that_it_is():
-    """For each name of the corpus: as many findings, and as many commands of the same grammar, as for a harmless one."""
+    """For each name of the corpus: commands of the same grammar as for a harmless one, and as many; fewer, and no other,
+    where the name holds what cannot be seen."""
     mild = shapes(renamed(whole(), "x"))
     assert not [shape for shape in mild if any("ERROR" in part or "MISSING" in part for part in shape)]
     for kind, name in CORPUS.items():
-        assert shapes(renamed(whole(), name)) == mild, kind
+        found = shapes(renamed(whole(), name))
+        assert found <= mild, kind
+        assert found == mild or not name.isprintable(), kind
