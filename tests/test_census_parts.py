@@ -4,19 +4,23 @@ a row names."""
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
+from exosp.census import Listed
 from exosp.exchange import clixml
 from exosp.exchange.bearers import Bearers
-from exosp.exchange.cmdlets import cut_short
+from exosp.exchange.census import Census
+from exosp.exchange.cmdlets import Answer, Cmdlet, Item, Rows, cut_short
 from exosp.exchange.flowing import Flow
 from exosp.exchange.psobjects import row_of
+from exosp.exchange.sessions import Restarting
 from exosp.exchange.spreading import Pieces
 from exosp.inventory import Entry
-from exosp.snapshot import AppId, ClaimedObjectId
+from exosp.snapshot import Address, AppId, ClaimedObjectId, MailboxId
 
 # Rows
 
@@ -185,6 +189,79 @@ def test_throttled_it_sends_less_and_held_nothing(flow):
     began_at = time.monotonic()
     assert sorted(answers) == list(range(5))
     assert time.monotonic() - began_at > 0.04
+
+
+# A tenant of a few rows, by hand
+
+
+@dataclass
+class Few:
+    """A remoting: permission rows by mailbox and user, and whom Get-User knows. ``asked`` is every cmdlet with its items."""
+
+    rows: dict[str, list[str]]
+    filtered: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    people: tuple[str, ...] = ()
+    orphans: tuple[str, ...] = ()
+    asked: list[tuple[str, int]] = field(default_factory=list)
+
+    def run(self, cmdlet: Cmdlet, items: Sequence[Item] = ()) -> Iterator[Answer]:
+        self.asked.append((str(cmdlet), len(items)))
+        for item in items:
+            users = self.rows[item.send]
+            if "User" in cmdlet.parameters:
+                users = self.filtered.get((item.send, str(cmdlet.parameters["User"])), [])
+            if "IncludeUnresolvedPermissions" not in cmdlet.parameters:
+                users = [user for user in users if user not in self.orphans]
+            yield Rows(tuple({"Identity": item.send, "User": user, "AccessRights": ("FullAccess",)} for user in users))
+
+    def pages(self, cmdlet: Cmdlet, columns: Sequence[str] = ()) -> Any:
+        self.asked.append((str(cmdlet), 0))
+        assert cmdlet.name in ("Get-User", "Get-Recipient")
+        found = [{"DisplayName": name} for name in self.people]  # everybody: nobody of that name may be there
+        return Restarting(lambda: iter([found]))
+
+
+def boxes(*names: str) -> list[Listed]:
+    return [Listed(MailboxId(name), Address(f"{name}@contoso.com"), name, "user", name) for name in names]
+
+
+def read(few: Few, entries: Sequence[Entry], *names: str) -> dict[str, tuple[list[str], int]]:
+    """By mailbox: whose grants, and how many people."""
+    one = Census(few, Pieces(most=10, least=10, flights=1))
+    found = list(one.permissions(iter([boxes(name) for name in names]), "user", entries))
+    one.close()
+    assert [held.error for held in found] == [None] * len(names)
+    return {held.mailbox.identity: ([grant.entry for grant in held.grants], held.people) for held in found}
+
+
+def test_a_name_that_a_person_bears_is_asked_about_row_by_row():
+    """Robin the application on one mailbox, Robin the person on another: Exchange's own filter tells."""
+    robin = entry("Robin", "robin-app", "app-9")
+    few = Few({"a": ["Robin"], "b": ["Robin"]}, {("a", "object-robin-app"): ["Robin"]}, people=("Pat", "Robin"))
+    assert read(few, [robin], "a", "b") == {"a": (["robin-app"], 0), "b": ([], 1)}
+
+
+def test_a_name_that_nobody_else_bears_is_asked_about_once():
+    lone = entry("Lone App", "lone", "app-3")
+    few = Few({name: ["Lone App"] for name in "abcdef"}, people=("Pat",))
+    assert read(few, [lone], *"abcdef") == dict.fromkeys("abcdef", (["lone"], 0))
+    assert len([text for text, _ in few.asked if text.startswith("Get-User")]) == 1
+    assert not [text for text, _ in few.asked if " -User " in text]
+
+
+def test_a_sid_is_asked_about_once():
+    """An orphan is told by its not showing where unresolved ones are not asked for; another by each application's filter."""
+    lone, crm = entry("Lone App", "lone", "app-3"), entry("Other", "crm3", "app-8")
+    gone, alive = "S-1-5-21-4-4-4-4", "S-1-5-21-5-5-5-5"
+    few = Few(
+        {name: [gone, alive] for name in "abcdef"},
+        {(name, "object-lone"): [alive] for name in "abcdef"}
+        | {("a", "object-crm3"): ["NT AUTHORITY\\SELF", alive]},  # not honoured
+        orphans=(gone,),
+    )
+    assert read(few, [lone, crm], *"abcdef") == {name: (["", "lone"], 0) for name in "abcdef"}
+    asked = [(" -User " in text, count) for text, count in few.asked if "IncludeUnresolved" not in text]
+    assert asked == [(False, 2), (True, 1), (True, 1)]
 
 
 # Whom a row names

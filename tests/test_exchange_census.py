@@ -15,7 +15,7 @@ import pytest
 
 from exosp.census import Held, Listed
 from exosp.clouds import read_file
-from exosp.errors import CloudError, Throttled
+from exosp.errors import CloudError, Throttled, Unreachable
 from exosp.exchange.admin_api import AdminApi
 from exosp.exchange.census import Census
 from exosp.exchange.cmdlets import READS, Cmdlet
@@ -152,9 +152,9 @@ def place(_running: Running) -> Place:
 def census(place: Place) -> Iterator[Callable[..., Census]]:
     opened: list[tuple[Census, Opened]] = []
 
-    def by(way: str, **changes: Any) -> Census:
+    def by(way: str, pieces: Pieces = PIECES, **changes: Any) -> Census:
         remoting = place.by(way)
-        found = Census(remoting, PIECES, **changes)
+        found = Census(remoting, pieces, **changes)
         opened.append((found, remoting))
         return found
 
@@ -215,6 +215,7 @@ UNKIND = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", UNKIND)
 def test_the_same_where_the_service_is_unkind(place, census, way):
     """Throttled, cut off, lost, in pages of two: with patience handed in, what is found is the same."""
@@ -233,7 +234,8 @@ def test_the_same_where_the_service_is_unkind(place, census, way):
 
 @pytest.mark.parametrize("way", UNKIND)
 def test_without_patience_each_failure_is_its_mailboxes(place, census, way):
-    """Nobody repeats: what was throttled is said of the mailboxes that it was asked for, and the rest is read."""
+    """Nobody repeats: what was refused for now, or was lost since a host was throttled in the middle, is said of the mailboxes
+    that it was asked for, and the rest is read."""
     place.running.reset(faults="none", seed=3, mailboxes=30)
     one = census(way)
     entries = one.entries()
@@ -243,14 +245,14 @@ def test_without_patience_each_failure_is_its_mailboxes(place, census, way):
     assert set(found) == {box.address for box in listed}
     failed = {address for address, one in found.items() if one.error}
     assert failed
-    assert any(isinstance(one.error, Throttled) for one in found.values())
+    assert all(isinstance(found[address].error, Throttled | Unreachable) for address in failed)
     assert grants(found, entries) == {row for row in EXPECTED["user"] if row[0] not in failed}
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_every_row_for_an_unknown_mailbox_fools_nobody(place, census, way):
     """A mailbox that went after it was listed: Exchange answers with every row there is, or that there is none."""
-    one = census(way)
+    one = census(way, Pieces(most=10, least=10, flights=1))  # all in one pipeline
     entries = one.entries()
     listed = [box for page in one.mailboxes("user") for box in page]
     ghost = Listed(
@@ -264,6 +266,7 @@ def test_every_row_for_an_unknown_mailbox_fools_nobody(place, census, way):
         assert {address: one.people for address, one in found.items()} == PEOPLE | {"ghost@contoso.com": 0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_a_list_comes_by_pages_and_is_never_cut_short_unseen(place, census, way):
     """More than a thousand mailboxes: the first come before the last are there; without -ResultSize the end is an error."""
@@ -320,6 +323,7 @@ def test_the_tenants_settings(place, census, way):
     assert "senders" in policy.scope.lower()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [0, 1], ids=["object ID", "display name"])
 @pytest.mark.parametrize("way", ["winrm", "admin-api"])
 def test_folders_on_request(place, census, way, form):

@@ -229,6 +229,10 @@ class Census:
 
     def _permissions(self, cmdlet: Cmdlet, some: list[Listed], bearers: Bearers) -> list[Held]:
         answers = self._ask(cmdlet, some)
+        for n, answer in enumerate(answers):
+            if isinstance(answer, Rows) and not answer.rows and len(some) > 1:
+                # Each mailbox shows its owner at least. One that went is answered with every row, and those are the others'.
+                [answers[n]] = self._ask(cmdlet, [some[n]])
         for answer in answers:
             if isinstance(answer, tenant.Failed) and answer.error.code in _NOT_TO_BE_HAD:
                 raise answer.error
@@ -304,7 +308,7 @@ class Census:
         names: set[str] = set()
         for box, ace in rows:
             match bearers.judge(ace.user, ace.sid).kind:
-                case "which-sid" if not ace.inherited:
+                case "which-sid":
                     sids.setdefault(ace.user.lower(), box)
                 case "which-name":
                     names.add(ace.user.lower())
