@@ -279,6 +279,7 @@ def test_a_section_that_is_forbidden_is_missing_and_the_rest_goes_on(section: Se
     desk = Desk(TENANT, Wishes(folders=True, evidence=True))
     fails(desk, section, forbidden)
     coverage = desk.collect().coverage
+    assert coverage.read | set(coverage.missing) == desk.wishes.sections
     of = "" if section != "mailbox-permissions" else "group mailboxes: "
     first, _, rest = coverage.missing[section].partition("; it needs ")
     assert first == of + "Insufficient privileges"

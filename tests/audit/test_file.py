@@ -174,6 +174,8 @@ def test_an_exception_half_way_leaves_what_was_read(desk: Desk, place: Path, at:
     assert half.coverage.interrupted
     assert not half.coverage.whole
     assert not half.has("mailbox-permissions")
+    assert half.coverage.missing["mailbox-permissions"] == "the audit was cut off before it was read"
+    assert half.coverage.read | set(half.coverage.missing) == ALL.sections
     assert sum(half.coverage.mailboxes.values()) == at - 1
     again = Desk(TENANT, ALL)
     assert canonical(again.kept(place)) == canonical(whole)

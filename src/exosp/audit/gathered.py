@@ -31,6 +31,8 @@ KINDS: tuple[ListedKind, ...] = get_args(ListedKind)
 Part = Literal["user", "soft-deleted", "group", "folders", "client-access"]  # what is read mailbox by mailbox
 
 _PARTS: dict[Section, tuple[str, ...]] = {"mailboxes": KINDS, "mailbox-permissions": KINDS}
+_FOLDERS: tuple[Section, ...] = ("folder-permissions",)
+_EVIDENCE: tuple[Section, ...] = ("last-use", "directory-log", "exchange-log")
 _OF: dict[str, str] = {"user": "", "soft-deleted": "soft-deleted mailboxes: ", "group": "group mailboxes: "}
 
 
@@ -43,6 +45,12 @@ class Wishes:
     evidence: bool = False
     app_ids: frozenset[AppId] = frozenset()
     unique_names: frozenset[str] = frozenset()
+
+    @property
+    def sections(self) -> frozenset[Section]:
+        """What is to be read."""
+        left_out = frozenset(() if self.folders else _FOLDERS) | frozenset(() if self.evidence else _EVIDENCE)
+        return frozenset(get_args(Section)) - left_out
 
 
 @dataclass(frozen=True)
@@ -352,13 +360,17 @@ class Gathered:
         for (section, part), why in sorted(self._missing.items()):
             said = _OF.get(part, "") + why
             missing[section] = f"{missing[section]}; {said}" if section in missing else said
+        if interrupted:
+            missing = (
+                dict.fromkeys(self.head.asked.sections - read, "the audit was cut off before it was read") | missing
+            )
         kinds: dict[str, int] = {}
         for part in KINDS:
             for kind, count in (self._kinds.get(part) or self._so_far(part)).items():
                 kinds[kind] = kinds.get(kind, 0) + count
         return Coverage(
             read=frozenset(read - set(missing)),
-            missing=missing,
+            missing=dict(sorted(missing.items())),
             mailboxes=dict(sorted(kinds.items())),
             unread=len({(of if of in KINDS else "user", name) for of, name in self._unread}),
             people=self._people,

@@ -19,6 +19,8 @@ class Misfit(ValueError):
 
 def packed(value: Any) -> Any:
     """A record, or a part of one, as what JSON knows."""
+    if isinstance(value, str | int | None):
+        return value
     if is_dataclass(value) and not isinstance(value, type):
         return {
             field.name: packed(held)
