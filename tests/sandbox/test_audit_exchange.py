@@ -2,8 +2,10 @@
 or the source that its test names."""
 
 import json
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -199,6 +201,32 @@ def test_folders_have_permissions_of_their_own(auditor: Auditor) -> None:
     assert len(held("team@contoso.com:\\Inbox", GroupMailbox=True)) == 2
     for wrong in ("desk@contoso.com:\\Nowhere", "nobody@contoso.com:\\Inbox"):
         assert "ManagementObjectNotFoundException" in told(auditor.ask("Get-MailboxFolderPermission", Identity=wrong))
+
+
+def test_hostile_names_arrive_as_they_are() -> None:
+    """Formulas, scripts, escapes, bidi controls and quotes are names like others: over Graph, the admin endpoint and PSRP. (What
+    is no Unicode is no name: pypsrp cannot read a lone surrogate.)"""
+    corpus = json.loads(Path(__file__).parents[1].joinpath("data", "hostile_names.json").read_text(encoding="utf-8"))
+    names = [
+        name
+        for name in dict.fromkeys(corpus.values())
+        if name and name == name.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    ]
+    assert len(names) > 50
+    content = {
+        "applications": [{"name": name, "exchange": "right"} for name in names],
+        "mailboxes": [{"address": f"m{number}@contoso.com", "name": name} for number, name in enumerate(names)],
+    }
+    with auditing(content) as auditor:
+        assert set(names) <= {row["displayName"] for row in auditor.every("/applications?$top=999")}
+        assert {row["DisplayName"] for row in auditor.rows("Get-ServicePrincipal")} == set(names)
+        assert {row["DisplayName"] for row in auditor.rows("Get-Mailbox")} == set(names)
+    with host() as there, there.pool() as pool:
+        for number, name in enumerate(names):
+            there.tenant.exchange.add_service_principal(
+                str(uuid.UUID(int=number)), str(uuid.UUID(int=1000 + number)), name
+            )
+        assert {row["DisplayName"] for row in run(pool, "Get-ServicePrincipal").rows} == set(names)
 
 
 # Settings, policies, roles

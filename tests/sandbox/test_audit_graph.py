@@ -272,6 +272,19 @@ def test_the_directory_log_is_kept_for_a_month_and_a_week_without_a_licence(audi
         ]
 
 
+def test_what_hands_did_lately_stands_in_the_log() -> None:
+    """A mess has its records too."""
+    with auditing(mess=5) as auditor:
+        names = {
+            target["displayName"]
+            for row in auditor.every("/auditLogs/directoryAudits")
+            for target in row["targetResources"]
+        }
+        apps = {row["displayName"] for row in auditor.every("/applications")} - {"Provisioning"}
+        assert names & apps
+        assert apps - names  # those that are older than the log
+
+
 def test_the_directory_log_takes_both_permissions() -> None:
     """directoryaudit-list: "AuditLog.Read.All and Directory.Read.All"."""
     for roles in (["AuditLog.Read.All", "Application.Read.All"], ["Directory.Read.All"]):

@@ -226,6 +226,10 @@ def test_what_the_provisioning_application_may_is_stated() -> None:
     tenant = Tenant(Options(faults="none"))
     initial.furnish(tenant, {"admin": {"graph_roles": ["Directory.Read.All"], "exchange_roles": []}})
     assert tenant.planted == []
+    tenant = Tenant(Options(faults="none"))
+    initial.furnish(tenant, {"admin": {"graph_roles": ["Mail.Read"], "exchange_roles": ["IMAP.AccessAsApp"]}})
+    assert judged(tenant) == stated(tenant)
+    assert {"tenant-wide-mail-access", "consent-without-grant"} <= {check for check, _, _ in tenant.planted}
 
 
 def test_the_list_is_served_and_a_reset_draws_another() -> None:

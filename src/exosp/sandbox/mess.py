@@ -84,11 +84,11 @@ class Mess:
 
 def clean(mess: Mess, name: str) -> Spec:
     """An application that no check speaks of: made by exosp, one owner, a certificate of a year, used lately, with consent and
-    a grant on one mailbox of its own."""
+    a grant on one mailbox of its own. Of the younger ones the audit logs still know."""
     mess.made += 1
     slug = "".join(c for c in name.lower() if c.isalnum())
     return {
-        "name": name, "unique_name": f"exosp-{slug}-{mess.made}", "created": 200, "roles": ["IMAP.AccessAsApp"], "graph_roles": [],
+        "name": name, "unique_name": f"exosp-{slug}-{mess.made}", "created": mess.one(3, 10, 25, 200), "roles": ["IMAP.AccessAsApp"], "graph_roles": [],
         "credentials": [_CERTIFICATE], "owners": [mess.draw.choice(_STAFF)], "exchange": "right", "last_used": 2,
         "grants": [{"mailbox": mess.mailbox()}],
     }  # fmt: skip
@@ -428,16 +428,21 @@ BESIDES: tuple[tuple[Plant, ...], ...] = (
 _GRANTS_ITSELF = {
     "AppRoleAssignment.ReadWrite.All", "Application.ReadWrite.All", "Directory.ReadWrite.All", "RoleManagement.ReadWrite.Directory",
 }  # fmt: skip
+_EVERY_MAILBOX = {"full_access_as_app", "Mail.Read", "Mail.ReadWrite", "Mail.Send", "Mail.ReadBasic.All"}
 _MANAGES = {"Exchange.ManageAsApp", "Exchange.ManageAsAppV2", "Exchange.AdminAPI.ManageAsApp"}
 
 
 def provisioning(tenant: Tenant, rights: dict[str, Any]) -> list[Cause]:
-    """What an audit says of the application that AZURE_* names: a secret, no owner, and its powers."""
-    app, found = tenant.admin_app_id.lower(), []
-    if _MANAGES & set(rights["exchange_roles"]):
-        found.append(("manages-exchange", app, ""))
-    if _GRANTS_ITSELF & set(rights["graph_roles"]):
-        found.append(("can-grant-itself-mail", app, ""))
+    """What an audit says of the application that AZURE_* names: a secret, no owner, and its powers. Of one without any that
+    touch mail it says nothing."""
+    app, exchange, graph = tenant.admin_app_id.lower(), set(rights["exchange_roles"]), set(rights["graph_roles"])
+    powers = (
+        ("manages-exchange", exchange & _MANAGES),
+        ("can-grant-itself-mail", graph & _GRANTS_ITSELF),
+        ("tenant-wide-mail-access", (exchange & _EVERY_MAILBOX) | (graph & (_EVERY_MAILBOX - {"full_access_as_app"}))),
+        ("consent-without-grant", exchange & {"IMAP.AccessAsApp", "POP.AccessAsApp", "SMTP.SendAsApp"}),
+    )
+    found = [(check, app, "") for check, held in powers if held]
     return [*found, ("owner-missing", app, ""), ("secret-where-certificate-possible", app, "")] if found else []
 
 
