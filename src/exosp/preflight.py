@@ -52,7 +52,8 @@ class Who:
 @dataclass(frozen=True)
 class Rights:
     """What was found out. None: it could not be read, and ``unread`` has the reason by that name. ``covered``: the cmdlets
-    that were asked about, None for all. ``active`` and ``eligible`` are directory roles by name."""
+    that were asked about, None for all. ``active`` and ``eligible`` are directory roles by name. ``shut``: the way to Exchange's
+    cmdlets is named and does not work."""
 
     who: Who
     graph: frozenset[str] | None = None
@@ -65,6 +66,7 @@ class Rights:
         None  # an application that is there: "" where the caller owns it, else its object ID; None: not asked
     )
     unread: Mapping[str, str] = field(default_factory=dict)
+    shut: bool = False
 
 
 @dataclass(frozen=True)

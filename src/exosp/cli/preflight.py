@@ -1,4 +1,5 @@
-"""exosp preflight: may I do this? Reads only. Exit 0 all there, 3 something is missing."""
+"""exosp preflight: may I do this? Reads only. Exit 0 all there, 3 something is missing, 1 nobody could be signed in, or the
+way to Exchange does not work."""
 
 import os
 from contextlib import ExitStack
@@ -120,7 +121,7 @@ def preflight(
         else:
             emulated = session.cloud.emulated
             screen.say(report.text(seen, which, session.cloud.name, emulated=emulated, width=screen.width))
-        raise typer.Exit(0 if seen.clear else 3)
+        raise typer.Exit(1 if rights.shut else 0 if seen.clear else 3)
 
 
 def _planned(session: "Session", want: "Playbook", command: str, base: Path) -> "tuple[Snapshot, Plan] | None":

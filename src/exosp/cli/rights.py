@@ -39,12 +39,15 @@ class Reader:
         self._exchange = exchange
         self._patience = patience
         self._why: dict[str, str] = {}
+        self._shut = False
 
     def rights(self, *, cmdlets: bool = True, roles: bool = True) -> Rights:
-        """``cmdlets``: ask Exchange too; ``roles``: ask what lies ready in PIM."""
+        """``cmdlets``: ask Exchange too; ``roles``: ask what lies ready in PIM. Raises Error where nobody is signed in at all."""
         self._why = {}
         graph = self._try("graph", self._admin.graph_token)
         exchange = self._try("exchange", self._admin.exchange_token)
+        if graph is None and exchange is None:
+            self._patience.transport(self._admin.exchange_token)  # once more, for its error
         who = _who(self._admin, exchange or graph)
         held: tuple[frozenset[str], frozenset[str] | None] | None = None
         if cmdlets and self._exchange is not None:
@@ -61,6 +64,7 @@ class Reader:
             active=_active(graph, exchange),
             eligible=eligible,
             unread=dict(self._why),
+            shut=self._shut,
         )
 
     def conditions(self, who: Who, want: "Playbook | None") -> tuple[Condition, ...]:
@@ -89,11 +93,11 @@ class Reader:
             return self._patience.transport(exchange.commands)
         except (Throttled, Unreachable):
             raise
-        except Forbidden as fault:
-            self._why["cmdlets"] = fault.what
-            return frozenset(), None
         except Error as fault:
-            self._why["cmdlets"] = fault.what
+            self._why["cmdlets"] = _said(fault)
+            if isinstance(fault, Forbidden):
+                return frozenset(), None
+            self._shut = True
             return None
 
     def _eligible(self, who: Who) -> frozenset[str] | None:
@@ -106,12 +110,19 @@ class Reader:
             return self._patience.transport(read)
         except (Throttled, Unreachable):
             raise
-        except CloudError as fault:
-            self._why[name] = fault.what
+        except Error as fault:  # a service's refusal, or a reason of this machine's that no session could be opened
+            self._why[name] = _said(fault)
             return None
-        except Error as fault:  # no session could be opened for a reason of this machine's
-            self._why[name] = fault.what
-            return None
+
+
+def _said(fault: Error) -> str:
+    """What went wrong, and its cause and what to do where the diagnosis table knows it."""
+    from ..diagnosis.naming import named
+
+    found = named(fault) if isinstance(fault, CloudError) and fault.service != "graph" else None
+    if found is None:
+        return fault.what
+    return f"{fault.what} (cause: {found.key}: {found.cause}; fix: {found.fix})"
 
 
 # What is read of the tenant's rules, and what it means. Each may be refused by itself.

@@ -9,8 +9,8 @@ Cause = Literal[
     # The application and its credential, in Entra
     "client-id-wrong", "tenant-wrong", "cloud-wrong", "app-not-in-tenant", "app-disabled", "app-single-tenant",
     "secret-id-for-value", "secret-wrong", "secret-expired", "secret-missing",
-    "certificate-not-registered", "certificate-expired", "assertion-wrong", "clock-wrong",
-    "federated-subject", "federated-issuer", "federated-audience", "federated-missing",
+    "certificate-not-registered", "certificate-expired", "assertion-wrong", "assertion-expired", "clock-wrong",
+    "federated-subject", "github-immutable-subject", "federated-issuer", "federated-audience", "federated-missing",
     "credential-policy", "not-replicated",
     # What the token is asked for
     "scope-wrong", "scope-not-default", "scope-two-resources", "resource-missing", "grant-type-wrong",
@@ -66,8 +66,10 @@ WORDS: dict[Cause, str] = {
     "certificate-not-registered": "the certificate that signed is not registered with the application",
     "certificate-expired": "the application's certificate has expired",
     "assertion-wrong": "the signed client assertion is wrong: audience, issuer, subject, algorithm or thumbprint",
+    "assertion-expired": "the signed assertion has expired: one made once and kept",
     "clock-wrong": "this machine's clock is wrong",
     "federated-subject": "the federated credential's subject is not the one presented",
+    "github-immutable-subject": "GitHub presents the subject with ids in it, and the federated credential has the older form",
     "federated-issuer": "the federated credential's issuer is not the one presented",
     "federated-audience": "the federated credential's audience is not the one presented",
     "federated-missing": "the application has no federated credential for this workload",

@@ -1,7 +1,7 @@
 """Symptoms of people's sign-ins, of consent and of policies, by Entra's codes; and the form of all of Entra's rows."""
 
+from ..aadsts import FIXES
 from .causes import Cause
-from .remedies import LOGS
 from .row import TOKEN, Certainty, Row, Weight, because
 
 PAGE = "learn.microsoft.com, Microsoft Entra authentication and authorization error codes"
@@ -12,14 +12,13 @@ def entra(
     source: str = PAGE, certainty: Certainty = "A", propagation: bool = False, says: tuple[str, ...] = (),
     weight: Weight = "code",
 ) -> Row:  # fmt: skip
-    """One of Entra's codes. ``says`` are texts that also come without their code."""
+    """One of Entra's codes. ``says`` are texts that also come without their code. Without ``fix`` it is that of the errors
+    of exosp's own sign-in, where there is one."""
     return Row(
         f"aadsts{code}", TOKEN, None, f"AADSTS{code}: {example}", because(*causes), source, certainty,
-        says=says, code=code, weight=weight, propagation=propagation, given_fix=fix, given_cmdlet=cmdlet,
+        says=says, code=code, weight=weight, propagation=propagation, given_fix=fix or FIXES.get(code, ""), given_cmdlet=cmdlet,
     )  # fmt: skip
 
-
-OWN_CLIENT = "sign in with a client of your own tenant that has the delegated permission, or with an application"
 
 ROWS: tuple[Row, ...] = (
     # Consent
@@ -29,7 +28,7 @@ ROWS: tuple[Row, ...] = (
           ("consent-missing", "a person signed in through a client that has no Exchange permission: Azure CLI's has none"),
           certainty="B", says=("The user or administrator has not consented to use the application",)),
     entra(65002, "Consent between first party application and first party resource must be configured via preauthorization.",
-          ("preauthorization-missing", "Microsoft's own client may not ask for this resource"), fix=OWN_CLIENT, certainty="C", source="public reports"),
+          ("preauthorization-missing", "Microsoft's own client may not ask for this resource"), certainty="C", source="public reports"),
     entra(65004, "User declined to consent to access the app.", ("consent-missing", "the person said no on the consent page"),
           fix="sign in again and accept, or let an administrator consent"),
     entra(90094, "AdminConsentRequired - Administrator consent is required.", "consent-admin-only", says=("Need admin approval",)),
@@ -134,7 +133,7 @@ ROWS: tuple[Row, ...] = (
     entra(53002, "ApplicationUsedIsNotAnApprovedApp - The app used isn't an approved app for Conditional Access.", ("conditional-access", "a policy asks for an approved client app")),
     entra(53003, "BlockedByConditionalAccess - Access has been blocked by Conditional Access policies. The access policy does not allow token issuance.",
           ("conditional-access", "a Conditional Access policy blocks it; for applications, one for workload identities"), ("conditional-access", "the sign-in comes from a country or address that a policy blocks, or by device code, which a policy forbids"),
-          fix=f"{LOGS}; then exclude the application or the user", certainty="K", says=("Access has been blocked by Conditional Access policies",)),
+          certainty="K", says=("Access has been blocked by Conditional Access policies",)),
     entra(53004, "ProofUpBlockedDueToRisk - User needs to complete the multifactor authentication registration process before accessing this content.", "mfa-required"),
     entra(53005, "Application needs to enforce Intune protection policies.", ("device-not-compliant", "a policy demands an app that Intune protects; a person signed in"),
           fix="sign in with an application instead", certainty="B", source="public reports"),
@@ -143,7 +142,7 @@ ROWS: tuple[Row, ...] = (
     entra(53011, "User blocked due to risk on home tenant.", ("user-locked", "the account counts as at risk"), certainty="K"),
     entra(530003, "Your device is required to be managed to access this resource.", "device-not-compliant", certainty="B"),
     entra(530032, "BlockedByConditionalAccessOnSecurityPolicy - The tenant admin has configured a security policy that blocks this request.",
-          ("conditional-access", "a security policy blocks it"), fix=LOGS),
+          ("conditional-access", "a security policy blocks it")),
     entra(530034, "A delegated administrator was blocked from accessing the tenant due to account risk in their home tenant.", "conditional-access", certainty="B"),
     entra(530036, "Access has been blocked by Conditional Access policies for authentication flows (device code).", ("conditional-access", "a policy forbids the device code flow"), certainty="K"),
     entra(135011, "Device used during the authentication is disabled.", "device-not-compliant"),

@@ -88,6 +88,8 @@ def _condition(condition: Condition, width: int) -> str:
 def _end(found: Preflight) -> str:
     if found.missing:
         return f"{len(found.missing)} of {len(found.findings)} rights are missing."
+    if found.rights.shut:
+        return f"{len(found.unknown)} could not be told: the way to Exchange's cmdlets does not work."
     if not found.clear:
         return "All rights are there, and a rule of the tenant's will stop it."
     if found.unknown:
@@ -122,7 +124,7 @@ def document(found: Preflight, command: str) -> dict[str, Any]:
         ],
         "conditions": [{"name": c.name, "what": c.what, "stops": c.stops} for c in found.conditions],
         "grants": [{"what": g.what, "commands": list(g.commands), "caution": g.caution} for g in found.grants],
-        "complete": found.clear,
+        "complete": found.clear and not found.rights.shut,
     }  # fmt: skip
 
 

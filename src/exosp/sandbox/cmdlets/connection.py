@@ -16,7 +16,7 @@ from ..tenant import Tenant
 from ..tokens import TokenFault
 from . import rights
 from .binding import Spec
-from .outcome import Failure, Item, Output, not_emulated
+from .outcome import Failure, Item, Output, no_language, not_emulated
 from .session import Call, Cmdlet, Connection, Runspace
 
 DEFAULT_ENVIRONMENT = "O365Default"  # of the module, where none is named: Connect-ExchangeOnline's help
@@ -46,6 +46,7 @@ def connect(call: Call) -> Iterator[Output]:
     tenant = call.tenant
     token, organization = call.text("AccessToken"), call.text("Organization")
     user, delegated = call.text("UserPrincipalName"), call.text("DelegatedOrganization")
+    _no_scripts(call)
     if token is None and call.text("CertificateThumbprint"):
         return _by_certificate(call)
     if token is None:
@@ -90,17 +91,35 @@ def _as_person(call: Call, claims: dict[str, Any], user: str | None) -> Iterator
     return _joined(call, str(claims.get("oid", "")), str(claims.get("appid", "")), float(claims["exp"]))
 
 
+def _no_scripts(call: Call) -> None:
+    """The module writes its proxies as scripts. Behind a wrapper they run, since the wrapper's own module is at full language."""
+    endpoint = call.runspace.endpoint
+    if endpoint.scripts or endpoint.wrapped or not call.tenant.faults["raw-endpoint"]:
+        return
+    call.tenant.faults.note("raw-endpoint")
+    raise no_language()
+
+
 _FOR_GOOD = 3650 * 86400.0
 
 
 def _by_certificate(call: Call) -> Iterator[Output]:
     """By a certificate in the host's store. The module renews the token by itself."""
     tenant, app_id = call.tenant, call.text("AppId") or ""
+    _no_scripts(call)
     if call.text("CertificateThumbprint") != tenant.host_thumbprint:
         raise Failure(
             "The certificate with the given thumbprint was not found in the certificate store.",  # the wording is assumed
             "CertificateNotFound",
             types=("System.Exception",),
+            category="OperationStopped",
+        )
+    if key := int(tenant.faults["host-key"]):
+        tenant.faults.note("host-key")
+        raise Failure(
+            "Invalid provider type specified." if key == 1 else "Keyset does not exist",
+            "System.Security.Cryptography.CryptographicException",
+            types=("System.Security.Cryptography.CryptographicException", "System.SystemException", "System.Exception"),
             category="OperationStopped",
         )
     principal = tenant.directory.principal(tenant.admin_app_id)
