@@ -56,6 +56,8 @@ FIXES: Mapping[int, str] = MappingProxyType({
     50105: "assign the application to the service, or turn its required assignment off",
     501051: "assign the application to the service, or turn its required assignment off",
     53003: _POLICY, 53005: _POLICY, 530032: _POLICY,
+    90099: "the application must be authorized in the customer's tenant before a partner's people can use it: an administrator "
+           "there consents to it, or the partner does by the Partner Center's interface",
     50020: "who signs in is of another tenant, and neither a guest here nor an administrator by a delegated (GDAP) "
            "relationship: have the customer accept one that holds Exchange Administrator, and be in its security group",
     50194: "the application's registration does not allow this sign-in: see the text",

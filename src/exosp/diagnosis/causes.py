@@ -16,7 +16,7 @@ Cause = Literal[
     "scope-wrong", "scope-not-default", "scope-two-resources", "resource-missing", "grant-type-wrong",
     "request-malformed", "redirect-wrong", "public-client-off", "pkce-wrong", "code-used-up", "token-cache-stale",
     # Consent and kinds of permission
-    "role-missing", "consent-missing", "consent-admin-only", "delegated-for-application", "application-for-delegated",
+    "role-missing", "consent-missing", "consent-admin-only", "partner-consent", "partner-relation", "delegated-for-application", "application-for-delegated",
     "wrong-permission", "assignment-required", "preauthorization-missing",
     # The token itself
     "wrong-audience", "token-expired", "token-malformed", "token-too-long", "refresh-token-expired",
@@ -89,6 +89,8 @@ WORDS: dict[Cause, str] = {
     "role-missing": "the token's roles lack the application role of the protocol: not added, or not consented to",
     "consent-missing": "nobody has consented to the permission the application asks for",
     "consent-admin-only": "the permission needs an administrator's consent",
+    "partner-consent": "the application is not authorized in the customer's tenant, which a partner's people need beforehand",
+    "partner-relation": "a partner's account, and no delegated (GDAP) relationship with this tenant lets it in",
     "delegated-for-application": "a delegated permission or token is used where the application signs in by itself",
     "application-for-delegated": "an application permission is used where a person signs in",
     "wrong-permission": "the application has another permission than the one this protocol needs",

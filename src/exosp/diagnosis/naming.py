@@ -12,6 +12,7 @@ from .row import WEIGHTS, Row
 _TIMES = re.compile(
     r"Current time: (\S+?),? assertion valid from (\S+?),? expiry time of assertion (\S+?)[.,]?(?:\s|$)", re.IGNORECASE
 )
+_OF_A_TENANT = re.compile(r"identity provider '?https://sts\.windows\.net/")
 _WITH_IDS = re.compile(r"repo:[^\s'/@]+@\d+/[^\s'@:]+@\d+")
 
 
@@ -48,6 +49,8 @@ def told(row: Row, text: str) -> Cause | None:
         except ValueError:
             return None
         return "clock-wrong" if now < begins else "assertion-expired" if now >= ends else None
+    if row.code == 50020 and _OF_A_TENANT.search(text):
+        return "partner-relation"
     if row.code == 700213 and _WITH_IDS.search(text):
         return "github-immutable-subject"
     return None
