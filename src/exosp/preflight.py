@@ -87,7 +87,7 @@ class Finding:
     @property
     def blocks(self) -> bool:
         """Whether a command that writes must not begin."""
-        return self.state in ("missing", "eligible") and not self.need.others_can
+        return self.state in ("missing", "eligible") and not (self.need.others_can or self.need.partial)
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,8 @@ def _finding(need: Need, rights: Rights) -> Finding:
         return Finding(need, "there")
     if need.service == "exchange" and rights.covered is not None and not need.least <= rights.covered | {needs.MANAGE}:
         return Finding(need, "unknown", "it was not asked about")
-    brings = sorted(set(_BRINGS[need.service]) & (rights.eligible or frozenset()) - (rights.active or frozenset()))
+    bringing = {*_BRINGS[need.service], *(("Global Reader",) if need.what_for.startswith("reading") else ())}
+    brings = sorted(bringing & (rights.eligible or frozenset()) - (rights.active or frozenset()))
     if brings:
         return Finding(need, "eligible", f"{brings[0]} is eligible and not active: activate it in PIM")
     return Finding(need, "missing", rights.unread.get(key, ""))
@@ -272,6 +273,8 @@ ROLE_GROUP = "exosp"
 
 def _exchange_grants(cmdlets: Sequence[str], rights: Rights, want: Playbook | None) -> list[Grant]:
     who = rights.who
+    if all(name in needs.VIEW_ROLE for name in cmdlets) and not _writing(cmdlets):
+        return _view_only(cmdlets, who)
     recipients = any(needs.CMDLET_ROLE.get(name) == "Mail Recipients" for name in cmdlets)
     scope = _scope(want) if recipients else ""
     least = Grant(
@@ -294,6 +297,27 @@ def _exchange_grants(cmdlets: Sequence[str], rights: Rights, want: Playbook | No
     return [least, *wider, last]
 
 
+def _writing(cmdlets: Sequence[str]) -> bool:
+    return any(name.partition("-")[0] not in ("Get", "Search", "Test") for name in cmdlets)
+
+
+def _view_only(cmdlets: Sequence[str], who: Who) -> list[Grant]:
+    """Where nothing is written: roles that could not."""
+    roles = sorted({needs.VIEW_ROLE[name] for name in cmdlets})
+    named = ",".join(f'"{role}"' for role in roles)
+    least = Grant(
+        f"a role group of Exchange with {', '.join(roles)}: they read, and write nothing",
+        (
+            f'New-RoleGroup -Name "{ROLE_GROUP} reading" -Roles {named}',
+            *_member(f"{ROLE_GROUP} reading", who),
+        ),
+        "Get-ManagementRole -Cmdlet NAME shows which role of yours holds a cmdlet",
+    )
+    log = "; it does not read the audit log" if set(cmdlets) & needs.DISPENSABLE else ""
+    return [least, Grant("or, wider, the directory role Global Reader",
+                         caution=f"it reads all of Microsoft 365's settings, and writes none{log}")]  # fmt: skip
+
+
 def role_group(cmdlets: Sequence[str], who: Who, scope: str = "") -> tuple[str, ...]:
     """Exchange PowerShell, by somebody of Organization Management. Source: the help of New-ManagementRole (-EnabledCmdlets
     copies these from the parent and no others), New-ManagementScope, New-RoleGroup, Add-RoleGroupMember."""
@@ -309,13 +333,16 @@ def role_group(cmdlets: Sequence[str], who: Who, scope: str = "") -> tuple[str, 
     written = f' -CustomRecipientWriteScope "{ROLE_GROUP} mailboxes"' if scope else ""
     roles = ",".join(f'"{ROLE_GROUP} {role}"' for role in sorted(by_role))
     lines.append(f'New-RoleGroup -Name "{ROLE_GROUP}" -Roles {roles}{written}')
+    return (*lines, *_member(ROLE_GROUP, who))
+
+
+def _member(group: str, who: Who) -> tuple[str, ...]:
     if who.person:
-        return (*lines, f'Add-RoleGroupMember -Identity "{ROLE_GROUP}" -Member {literal(who.name or "USER")}')
+        return (f'Add-RoleGroupMember -Identity "{group}" -Member {literal(who.name or "USER")}',)
     app, principal = who.app_id or "APP-ID", who.object_id or "OBJECT-ID"
     return (
-        *lines,
         f"New-ServicePrincipal -AppId {app} -ObjectId {principal} -DisplayName {literal(who.name or 'exosp')}",
-        f'Add-RoleGroupMember -Identity "{ROLE_GROUP}" -Member {principal}',
+        f'Add-RoleGroupMember -Identity "{group}" -Member {principal}',
     )
 
 

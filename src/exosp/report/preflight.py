@@ -77,6 +77,8 @@ def _findings(findings: Sequence[Finding], width: int) -> Iterator[str]:
             reasons.add(finding.why)
         if finding.state == "missing" and need.others_can:
             lines.append(wrapped("apply goes on without it, and says who must consent", width, 6))
+        if finding.state == "missing" and need.partial:
+            lines.append(wrapped("audit goes on without it, and says what it did not see", width, 6))
         yield "\n".join(lines)
 
 

@@ -38,6 +38,7 @@ MANAGEMENT_ROLES: dict[str, frozenset[str]] = {
     }),
     "Organization Transport Settings": frozenset({"Get-TransportConfig", "Set-TransportConfig"}),
     "Audit Logs": frozenset({"Search-UnifiedAuditLog"}),
+    "View-Only Audit Logs": frozenset({"Search-UnifiedAuditLog"}),
 }  # fmt: skip
 
 _VIEW_ONLY = frozenset({"View-Only Recipients", "View-Only Configuration"})
