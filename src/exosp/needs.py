@@ -186,11 +186,14 @@ class Need:
         return self.ways[0]
 
 
-def of(command: Command, want: Playbook | None, found: Plan | None, *, person: bool) -> tuple[Need, ...]:
+def of(
+    command: Command, want: Playbook | None, found: Plan | None, *, person: bool, by_host: bool = False
+) -> tuple[Need, ...]:
     """All that a command needs, reading first. Where ``found`` is known the writes are its own: an empty plan needs none.
-    Else they are those that the playbook, or any playbook, could make."""
+    Else they are those that the playbook, or any playbook, could make. ``by_host``: a management host connects to Exchange with
+    a certificate of its own."""
     kinds = _planned(found) if found is not None else _possible(command, want)
-    return (*_reading(command, want, person=person), *_writing(kinds, person=person))
+    return (*_reading(command, want, connects=not person and not by_host, person=person), *_writing(kinds, person=person))
 
 
 def _planned(found: Plan) -> "dict[type[object], int]":
@@ -217,13 +220,13 @@ def _possible(command: Command, want: Playbook | None) -> "dict[type[object], in
     return dict.fromkeys(kinds, 0)
 
 
-def _reading(command: Command, want: Playbook | None, *, person: bool) -> "Iterable[Need]":
+def _reading(command: Command, want: Playbook | None, *, connects: bool, person: bool) -> "Iterable[Need]":
     if command == "audit":
         for what, ways, partial in AUDITS:
             yield Need("graph", ways, what, partial=partial)
     else:
         yield Need("graph", READS.person if person else READS.application, "reading the directory")
-    if not person:
+    if connects:
         yield Need("exchange", (frozenset((MANAGE,)),), "connecting to Exchange as an application")
     if command == "audit":
         for name in AUDIT_CMDLETS:

@@ -21,9 +21,9 @@ def looked_up(session: "Session", want: "Playbook", seen: "Snapshot", found: "Pl
     from .. import needs, preflight
     from .rights import Reader
 
-    reader = Reader(session.admin, session.graph, session.exchange, session.patience)
+    reader = Reader(session.admin, session.graph, session.exchange, session.patience, by_host=session.by_host)
     token = session.admin.graph_token()
-    wanted = needs.of("apply", want, found, person=token.of_person)
+    wanted = needs.of("apply", want, found, person=token.of_person, by_host=session.by_host)
     asks = any(type(write) in needs.EXCHANGE for change in found.changes for write in change.writes)
     held = reader.rights(cmdlets=asks, roles=False)
     if app := touched(seen, wanted, token.permissions):

@@ -101,10 +101,11 @@ def preflight(
             stack.callback(session._close)
             screen.tenant = session.want.tenant
             screen.working("reading what you may do")
-            reader = Reader(session.admin, session.graph, session.exchange if reaches else None, session.patience)
+            exchange = session.exchange if reaches else None
+            reader = Reader(session.admin, session.graph, exchange, session.patience, by_host=session.by_host)
             rights = reader.rights()
             which = next(name for name in needs.COMMANDS if name == command.value)
-            wanted = needs.of(which, want, None, person=rights.who.person)
+            wanted = needs.of(which, want, None, person=rights.who.person, by_host=session.by_host)
             screen.working("reading the tenant's rules")
             conditions = reader.conditions(rights.who, want) if command in (For.apply, For.plan) else ()
             first = judging.judge([need for need in wanted if need.what_for.startswith("reading")], rights)
@@ -112,7 +113,7 @@ def preflight(
                 screen.working("reading the tenant")
                 looked = _planned(session, want, which, journals(journal))
                 if looked is not None:
-                    wanted = needs.of(which, want, looked[1], person=rights.who.person)
+                    wanted = needs.of(which, want, looked[1], person=rights.who.person, by_host=session.by_host)
                     if app := touched(looked[0], wanted, rights.graph or ()):
                         rights = reader.with_owner(rights, app)
             seen = judging.judge(wanted, rights, want, conditions)

@@ -31,9 +31,13 @@ T = TypeVar("T")
 
 
 class Reader:
-    """One look at one sign-in. ``exchange`` None: nothing says where cmdlets run."""
+    """One look at one sign-in. ``exchange`` None: nothing says where cmdlets run. ``by_host``: a management host connects to
+    Exchange with a certificate of its own, so no token for it is asked for."""
 
-    def __init__(self, admin: "Admin", graph: "Graph", exchange: "Online | None", patience: "Patience") -> None:
+    def __init__(
+        self, admin: "Admin", graph: "Graph", exchange: "Online | None", patience: "Patience", *, by_host: bool = False
+    ) -> None:
+        self._by_host = by_host
         self._admin = admin
         self._graph = graph
         self._exchange = exchange
@@ -45,9 +49,12 @@ class Reader:
         """``cmdlets``: ask Exchange too; ``roles``: ask what lies ready in PIM. Raises Error where nobody is signed in at all."""
         self._why = {}
         graph = self._try("graph", self._admin.graph_token)
-        exchange = self._try("exchange", self._admin.exchange_token)
-        if graph is None and exchange is None:
-            self._patience.transport(self._admin.exchange_token)  # once more, for its error
+        if self._by_host:
+            exchange, self._why["exchange"] = None, "the host connects with a certificate of its own"
+        else:
+            exchange = self._try("exchange", self._admin.exchange_token)
+        if graph is None and exchange is None:  # once more, for its error
+            self._patience.transport(self._admin.graph_token if self._by_host else self._admin.exchange_token)
         who = _who(self._admin, exchange or graph)
         held: tuple[frozenset[str], frozenset[str] | None] | None = None
         if cmdlets and self._exchange is not None:
