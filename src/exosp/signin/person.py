@@ -19,11 +19,12 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from ..browser import Page
 from ..clouds import Cloud
 from ..errors import CloudError, NotHere, Unreachable
 from ..transport import http_date, is_loopback, no_answer, retry_after, trusted
 from .identity import Token, claims_of
-from .loopback import Loopback, Shown
+from .loopback import Loopback
 from .refusals import Refusal, refused
 from .wire import CONNECT_TIMEOUT, MICROSOFT, READ_TIMEOUT, SILENT
 
@@ -120,7 +121,7 @@ class Person:
                 response_mode="form_post",
             )  # fmt: skip
 
-            def redeem(given: Mapping[str, str]) -> Shown:
+            def redeem(given: Mapping[str, str]) -> Page:
                 came.update(self._guarded(lambda: app.acquire_token_by_auth_code_flow(flow, dict(given))))
                 return self._shown(came)
 
@@ -160,13 +161,13 @@ class Person:
                     return dict(answer)
             self._signing.sleep(float(flow["interval"]))
 
-    def _shown(self, answer: Mapping[str, Any]) -> Shown:
+    def _shown(self, answer: Mapping[str, Any]) -> Page:
         if "access_token" in answer:
-            return Shown(
+            return Page(
                 "Signed in", "exosp has its token, and goes on in your terminal.", "You may close this window."
             )
         fault = self._fault(answer)
-        return Shown("Not signed in", fault.what, f"What to do: {fault.hint}" if fault.hint else "")
+        return Page("Not signed in", fault.what, f"What to do: {fault.hint}" if fault.hint else "")
 
     # What came
 
