@@ -15,6 +15,7 @@ from console import EXOSP, Console
 from desk import QUICKSTART, Desk
 from exosp import clouds
 from exosp.clouds import CLOUDS, TABLE, Cloud
+from exosp.diagnosis.naming import named
 from exosp.errors import CloudError, UsageError
 from exosp.sandbox.clouds import SHAPES
 from exosp.sandbox.server import Running
@@ -182,7 +183,10 @@ def test_a_tenant_of_another_cloud_is_diagnosed(form: int, code: str, tmp_path: 
         with pytest.raises(CloudError) as caught:
             desk.look()
         assert caught.value.code == code
-        assert "gcc-high or dod" in caught.value.hint
+        why = named(caught.value)
+        assert why is not None
+        assert why.key == "cloud-wrong"
+        assert "gcc-high or dod" in why.fix
         state: dict[str, Any] = desk.state()
         assert len(state["applications"]) == 1
 

@@ -35,7 +35,7 @@ def named(error: CloudError) -> Named | None:
     row = next(iter(find(text, error.service) or find(f"{error.code}: {text}", error.service)), None)
     if row is None or WEIGHTS[row.weight] < WEIGHTS["text"]:
         return None
-    key = told(row, text)
+    key = error.cause or told(row, text)
     because = next((one for one in row.because if one.key == key), row.because[0])
     fix = f"{row.fix}: {row.cmdlet}" if row.cmdlet and row.cmdlet not in row.fix else row.fix
     return Named(row.id, because.key, because.words, error.hint or fix)

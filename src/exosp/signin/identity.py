@@ -316,6 +316,7 @@ def _why(fault: BaseException, wire: _Wire, asked: str, sign_in: str = "") -> Ex
         error = refused(refusal, host, asked)
         likely = meant(wire.cloud, wire.tenant, refusal.text) if error.code in CROSS_CLOUD else ()
         if likely:
+            error.cause = "cloud-wrong"
             error.hint = f"this tenant is of the cloud {' or '.join(likely)}: name it as `cloud` in the playbook, or by EXOSP_CLOUD"
         error.at = wire.date
         return error
