@@ -662,6 +662,14 @@ def test_a_tenant_file_that_is_wrong(tmp_path: Path) -> None:
     assert "--> tenant.yaml" in wrong.err
 
 
+def test_a_module_version_that_is_none(tmp_path: Path) -> None:
+    """Exit 2, with what to write."""
+    for wrong in ("newest", "3", "3.x", "1.2.3.4.5"):
+        found = Console(tmp_path).here("sandbox", "run", "--module", wrong, "--", "true")
+        assert found.code == 2
+        assert "write 3.0.0, or none" in found.err
+
+
 def test_without_the_extra_it_says_what_to_install(background: Background) -> None:
     """demo, sandbox up and sandbox run: exit 2, what is missing, and the command that brings it."""
     found = background["without"]

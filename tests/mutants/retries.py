@@ -374,8 +374,11 @@ LOOKING = (
            "(look_surely if surely else look)(want", "look(want",
            SENDING + "test_verify_makes_sure_of_what_it_read"),
     Mutant("a reading that finds something to do is believed at once", "converge.py",
-           "before[-3:] == [before[-1]] * 3", "True",
+           "before[-STEADY:] == [before[-1]] * STEADY", "True",
            SENDING + "test_verify_makes_sure_of_what_it_read"),
+    Mutant("what flaps is believed before it has had its time", "converge.py",
+           "patience.clock.now() > ends and steady()", "steady()",
+           SENDING + "test_what_flaps_is_given_its_time_before_it_is_called_missing"),
 )  # fmt: skip
 
 RETRIES = (*WAITING, *GRAPH, *TRANSPORT, *TOKENS, *REMOTING, *LOOKING)

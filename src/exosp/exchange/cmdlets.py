@@ -38,12 +38,14 @@ class Spec:
 
     ``over``: the parameter that takes pipeline input. ``join``: see above. ``shared``: rows are joined by address and
     show all of their addresses, so one row may answer several items, and a row that matches no item answers none.
+    ``alone``: rows name no item, so no two share a pipeline or a request of a batch: ``over`` is a parameter of each.
     ``role``: the management role that holds the cmdlet (FACTS: a cmdlet the caller may not run does not exist)."""
 
     parameters: Mapping[str, Kind]
     over: str | None = None
     join: tuple[tuple[str, ...], ...] = ()
     shared: bool = False
+    alone: bool = False
     role: str = ""
 
 
@@ -119,7 +121,9 @@ CMDLETS: Mapping[str, Spec] = {
          "RecipientAdministrativeUnitScope": "string"}, role=_ROLES,
     ),
     "Remove-ManagementRoleAssignment": Spec({"Identity": "string", "Confirm": "switch"}, role=_ROLES),
-    "Test-ServicePrincipalAuthorization": Spec({"Identity": "string", "Resource": "string"}, role=_ROLES),
+    "Test-ServicePrincipalAuthorization": Spec(
+        {"Identity": "string", "Resource": "string"}, over="Resource", alone=True, role=_ROLES
+    ),
 }  # fmt: skip
 
 OURS = tuple(name for name, spec in CMDLETS.items() if spec.role)  # what a session must offer
@@ -158,6 +162,11 @@ class Cmdlet:
     @property
     def spec(self) -> Spec:
         return CMDLETS[self.name]
+
+    def about(self, item: "Item") -> "Cmdlet":
+        """The same without input, asked about one item."""
+        assert self.over is not None, "only what takes input has items"
+        return Cmdlet(self.name, {**self.parameters, self.over: item.send})
 
     def values(self) -> frozenset[str]:
         """The texts among the parameters' values, lower case: an error that names one of these names no item."""

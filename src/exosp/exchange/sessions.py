@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
-from ..errors import CloudError, Missing, Unreachable
+from ..errors import CloudError, Missing, Throttled, Unreachable
 from ..tenant import Failed
 from .cmdlets import OURS, Answer, Cmdlet, Item
 from .errors import EXPIRED, SERVICE, SIGN_IN_AGAIN, Record, meaning
@@ -161,7 +161,18 @@ class Sessions:
         """See ``Remoting.run``. An Error that is no CloudError (wrong usage) is raised."""
         return iter(self._run(cmdlet, items))
 
+    def _one_by_one(self, cmdlet: Cmdlet, items: Sequence[Item]) -> list[Answer]:
+        """A pipeline each. After one that the channel or the service did not take, the rest have the same answer."""
+        answers: list[Answer] = []
+        for item in items:
+            answers += self._run(cmdlet.about(item), [])
+            if isinstance(answers[-1], Failed) and isinstance(answers[-1].error, Throttled | Unreachable):
+                break
+        return answers + answers[-1:] * (len(items) - len(answers))
+
     def _run(self, cmdlet: Cmdlet, items: Sequence[Item]) -> list[Answer]:
+        if items and cmdlet.spec.alone:
+            return self._one_by_one(cmdlet, items)
         try:
             session = self._session()
         except CloudError as fault:
