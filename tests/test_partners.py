@@ -13,8 +13,10 @@ from admins import EXCHANGE, GRAPH, Admin, at_browser
 from console import Console
 from desk import Desk
 from exosp import clouds
+from exosp.cli import allowed
+from exosp.converge import look
 from exosp.diagnosis.naming import named
-from exosp.errors import CloudError
+from exosp.errors import CloudError, PlanRefused
 from exosp.exchange import Cmdlet, admin_api, winrm
 from exosp.sending import Applied
 from test_sign_ins import stand_in
@@ -161,14 +163,21 @@ def test_a_relationship_without_exchange_has_a_named_cause(partner: Callable[...
 
 
 def test_a_relationship_without_applications_writes_nothing(partner: Callable[..., Admin]):
-    """Exchange Administrator alone reads the directory and may make no application there."""
+    """Exchange Administrator alone reads the directory and may make no application there: said before the first write; and who
+    asks Graph all the same is refused."""
     admin = partner(["Exchange Administrator"])
+    with admin.session() as session:
+        seen, plan = look(session.want, session.tenant, session.patience)
+        found = allowed.looked_up(session, session.want, seen, plan)
+        assert found.rights.who.home == HOME
+        with pytest.raises(PlanRefused, match="Cloud Application Administrator"):
+            allowed.must_be_allowed(found, "playbook.yaml", "apply")
     result = admin.apply()
     first = next(outcome.error for _, outcome in result.outcomes if not isinstance(outcome, Applied))
     assert isinstance(first, CloudError)
-    found = named(first)
-    assert found is not None
-    assert found.key == "caller-lacks-permission"
+    why = named(first)
+    assert why is not None
+    assert why.key == "caller-lacks-permission"
     assert admin.applications() == []
 
 

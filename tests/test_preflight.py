@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
@@ -146,7 +147,11 @@ def test_a_person_s_permissions_reach_no_further_than_their_roles():
     assert preflight.judge(wanted, rights(ANN, **held)).clear
     assert preflight.judge(wanted, rights(ANN, **held, active=frozenset({"Cloud Application Administrator"}))).clear
     none = preflight.judge(wanted, rights(ANN, **held, active=frozenset({"Global Reader"})))
-    assert not none.clear
+    assert none.clear  # a tenant may let its members register applications of their own
+    assert "unless the tenant lets its members" in none.conditions[0].what
+    partner = preflight.judge(wanted, rights(replace(ANN, home="p1"), **held, active=frozenset({"Global Reader"})))
+    assert not partner.clear
+    assert "GDAP" in partner.conditions[0].what
     ready = rights(ANN, **held, active=frozenset(), eligible=frozenset({"Application Administrator"}))
     assert "activate it in PIM" in preflight.judge(wanted, ready).conditions[0].what
 

@@ -39,7 +39,7 @@ NOT_OWNER = "Application.ReadWrite.OwnedBy is there, and who runs exosp is not a
 @dataclass(frozen=True)
 class Who:
     """Who runs exosp, as its tokens say. ``name`` is for people; ``object_id`` is the enterprise application's, or the
-    person's."""
+    person's. ``home``: the tenant that a person is of, where that is a partner's, or a guest's own."""
 
     sign_in: str
     person: bool
@@ -47,6 +47,7 @@ class Who:
     app_id: str
     object_id: str
     tenant_id: str
+    home: str = ""
 
 
 @dataclass(frozen=True)
@@ -160,9 +161,12 @@ def _of_person(wanted: Sequence[Need], rights: Rights) -> Iterator[Condition]:
         yield Condition("directory role", f"{useful[0]} is active")
     elif ready:
         yield Condition("directory role", f"{ready[0]} is eligible and not active: activate it in PIM", stops=True)
-    else:
-        yield Condition("directory role", "none that is active lets you make applications: Cloud Application Administrator "
-                        "is the least", stops=True)  # fmt: skip
+    elif rights.who.home:
+        yield Condition("directory role", "none that is active lets you make applications here: Cloud Application Administrator "
+                        "is the least, by the delegated (GDAP) relationship", stops=True)  # fmt: skip
+    else:  # defaultuserrolepermissions: allowedToCreateApps
+        yield Condition("directory role", "none that is active lets you make applications: Cloud Application Administrator is "
+                        "the least, unless the tenant lets its members register applications of their own")  # fmt: skip
 
 
 def _held(need: Need, rights: Rights) -> tuple[frozenset[str] | None, str]:

@@ -45,13 +45,21 @@ def must_be_allowed(found: "Preflight", playbook: str, command: str) -> None:
     """Raise PlanRefused where a write would surely be refused. What others can do does not stop it, nor what could not be
     read."""
     lacking = [finding for finding in found.findings if finding.blocks]
-    if not lacking:
+    stopping = [condition for condition in found.conditions if condition.stops]
+    me = found.rights.who.name or found.rights.who.app_id
+    if not lacking and not stopping:
         return
+    if not lacking:
+        raise PlanRefused(
+            f"nothing was written: {me} may not do this: {'; '.join(each.what for each in stopping)}",
+            where=", ".join(each.name for each in stopping),
+            hint=f"exosp preflight {playbook} says more",
+        )
     rights = sorted({" and ".join(sorted(finding.need.least)) for finding in lacking})
     least = next((grant for grant in found.grants if not grant.what.startswith("leave consent")), None)
     how = f"exosp preflight {playbook} --for {command if command == 'destroy' else 'apply'} says what to grant"
     raise PlanRefused(
-        f"nothing was written: who runs exosp ({found.rights.who.name or found.rights.who.app_id}) lacks {', '.join(rights)}",
+        f"nothing was written: who runs exosp ({me}) lacks {', '.join(rights)}",
         where="; ".join(finding.need.what_for for finding in lacking),
         hint=f"{how}; the least: {least.what}" if least else how,
     )

@@ -160,4 +160,5 @@ def _who(admin: "Admin", token: "Token | None") -> Who:
         app_id=str(claims.get("appid") or claims.get("azp") or ""),
         object_id=str(claims.get("oid") or ""),
         tenant_id=str(claims.get("tid") or ""),
+        home=token.home if token else "",
     )

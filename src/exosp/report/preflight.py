@@ -17,6 +17,7 @@ def who(found: Who, cloud: str, *, emulated: bool) -> str:
     name = plain(found.name) or found.app_id or "?"
     where = f"{cloud}{' (emulated)' if emulated else ''}"
     ends = "" if found.person else f", app ID {found.app_id or '?'}, object ID {found.object_id or '?'}"
+    ends += f", of the tenant {found.home}" if found.home else ""
     return f"{name}, {kind} by {found.sign_in}{ends}; tenant {found.tenant_id or '?'}, cloud {where}"
 
 
@@ -111,7 +112,7 @@ def document(found: Preflight, command: str) -> dict[str, Any]:
         "for": command,
         "who": {
             "kind": "person" if me.person else "application", "sign_in": me.sign_in, "name": me.name, "appid": me.app_id,
-            "oid": me.object_id, "tid": me.tenant_id,
+            "oid": me.object_id, "tid": me.tenant_id, **({"home": me.home} if me.home else {}),
         },
         "rights": {
             "graph": _list(rights.graph), "exchange": _list(rights.exchange), "cmdlets": _list(rights.cmdlets),
