@@ -128,6 +128,16 @@ def test_preflight_names_it_beside_what_it_could_not_read(place: Place, which: s
     assert " NO " not in said
 
 
+@pytest.mark.parametrize("command", [["apply", "--yes"], ["verify"], ["destroy", "--yes"]], ids=lambda words: words[0])
+def test_every_command_names_it(place: Place, command: list[str]):
+    """Whatever the command, the same error has the same cause and fix."""
+    ran = place.run(command[0], "playbook.yaml", *command[1:], **place.by(ago=4000))
+    said = " ".join(ran.err.split())
+    assert ran.code == 1
+    assert "= cause: assertion-expired: " in said
+    assert "have a new one made" in said.partition("= help: ")[2]
+
+
 def test_one_wording(record_property: Any):
     """What errors of exosp's own sign-in advise, the table advises: but for the codes whose rows speak of the mail
     application's own credential, which apply mends, or of a pasted sign-in of any program."""

@@ -1,6 +1,7 @@
 """A person signs in to run exosp, in a browser: azure-identity's own flow against the sandbox's sign-in pages, by a tenant's own
 public client and by Microsoft's; what is refused says what to consent to."""
 
+import re
 import sys
 import textwrap
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from admins import Admin, at_browser, own_client
 from console import Console
 from desk import Desk
+from exosp import clouds, signin
 from exosp.diagnosis.naming import named
 from exosp.errors import CloudError
 from exosp.sandbox.directory import EXCHANGE_ONLINE, MICROSOFT_GRAPH
@@ -96,6 +98,27 @@ def test_a_person_without_a_role_writes_nothing(desk: Desk, monkeypatch: pytest.
     assert admin.applications() != []  # but for the client itself
     assert [app["displayName"] for app in admin.applications()] == ["exosp sign-in"]
     assert desk.running.sandbox.tenant.directory.principal(EXCHANGE_ONLINE) is not None
+
+
+def test_by_a_code_that_is_typed_elsewhere(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    """--sign-in device-code: the person is told where to type which code, does so, and one code serves both services."""
+    admin = at_browser(desk, monkeypatch, own_client(desk.running), ADMIN)
+    told: list[str] = []
+
+    def tell(text: str) -> None:
+        told.append(text)
+        address, admin.person.code = re.findall(r"open (\S+) and enter the code (\S+)", text)[0]
+        admin.person.visit(address)
+
+    asked = signin.Asked("device-code", admin.clients, cache=False, terminal=True, tell=tell)
+    cloud = clouds.find(desk.running.environment()["EXOSP_CLOUD"])
+    found = signin.admin(cloud, {}, asked, tenant="contoso.onmicrosoft.com")
+    try:
+        assert found.exchange_token().permissions == {"Exchange.Manage"}
+        assert found.graph_token().user_principal_name == ADMIN
+    finally:
+        found.close()
+    assert len(told) == 1
 
 
 BROWSER = """
