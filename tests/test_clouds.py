@@ -231,6 +231,25 @@ def test_a_sandbox_of_a_shape_and_a_document_that_names_it(tmp_path: Path) -> No
     assert "AADSTS90002" in (tmp_path / "err.txt").read_text()
 
 
+@pytest.mark.slow
+def test_every_document_names_its_cloud(desk: Desk) -> None:
+    """Each command's, one that an error ends too; and on a screen the head of a plan and of a preflight."""
+    console = Console(desk.folder, desk.running.environment() | {"EXOSP_REMOTING": "admin-api"})
+    runs = [
+        ("preflight", "playbook.yaml"), ("plan", "playbook.yaml"), ("apply", "playbook.yaml", "--yes"), ("verify", "playbook.yaml"),
+        ("plan", "playbook.yaml", "--sign-in", "certificate"), ("undo", "playbook.yaml", "--yes"),
+        ("apply", "playbook.yaml", "--yes"), ("destroy", "playbook.yaml", "--yes"),
+    ]  # fmt: skip
+    for words in runs:
+        ran = console.here(*words, "--format", "json")
+        document = ran.document
+        assert (document["schema"], document["cloud"]) == (f"exosp/{words[0]}/1", "sandbox"), ran.err
+        assert document["tenant"] == "contoso.onmicrosoft.com"
+        assert document["emulated"] is True
+    for command in ("preflight", "plan"):
+        assert "cloud sandbox" in " ".join(console.here(command, "playbook.yaml").out.split())
+
+
 def test_a_shape_that_is_none(tmp_path: Path) -> None:
     """A misspelt cloud ends with exit code 2 and the names there are, from option and from tenant file."""
     console = Console(tmp_path)
