@@ -148,6 +148,7 @@ def test_a_cmdlet_shows_no_secret():
     cmdlet = Cmdlet("Connect-ExchangeOnline", {"AccessToken": "eyJ0", "CommandName": OURS, "ShowBanner": False})
     assert "eyJ0" not in f"{cmdlet} {cmdlet!r} {[cmdlet]}"
     assert "-ShowBanner:$false" in str(cmdlet)
+    assert f"-CommandName {OURS[0]},… ({len(OURS)} in all)" in str(cmdlet)
 
 
 # Joining

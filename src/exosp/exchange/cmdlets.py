@@ -173,7 +173,7 @@ class Cmdlet:
         return frozenset(str(value).lower() for value in self.parameters.values() if isinstance(value, str))
 
     def __str__(self) -> str:
-        """As a person would type it, secrets left out."""
+        """As a person would type it, secrets left out; of the cmdlets to load, their number."""
         return " ".join([self.name, *(self._shown(name, value) for name, value in self.parameters.items())])
 
     def __repr__(self) -> str:
@@ -188,6 +188,8 @@ class Cmdlet:
             case "bool" | "bool-or-null":
                 return f"-{name} ${'null' if value is None else str(value).lower()}"
             case "list" if isinstance(value, tuple | list):
+                if name == "CommandName" and len(value) > 3:  # ours, always the same
+                    return f"-{name} {value[0]},… ({len(value)} in all)"
                 return f"-{name} {','.join(map(str, value))}"
             case _:
                 return f"-{name} {value}"
