@@ -1,5 +1,6 @@
 """A person who runs exosp, for tests: signs in at the sandbox's own pages by a browser, and has the same desk."""
 
+import uuid
 import webbrowser
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from exosp import signin
 from exosp.cli.options import Format
 from exosp.cli.screen import Screen
 from exosp.sandbox import catalog
-from exosp.sandbox.directory import EXCHANGE_ONLINE, MICROSOFT_GRAPH
+from exosp.sandbox.directory import EXCHANGE_ONLINE, MICROSOFT_GRAPH, Entity, new_id
 from exosp.sandbox.server import Running
 from person import Person
 
@@ -20,8 +21,12 @@ GRAPH = ("Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All")
 EXCHANGE = ("Exchange.Manage",)
 
 
-def own_client(running: Running, *, consented: bool = True) -> str:
-    """A tenant's own public client, as ``exosp preflight --bootstrap`` shows how to make it; its client ID."""
+ADMIN = "admin@contoso.onmicrosoft.com"
+
+
+def own_client(running: Running, *who: str) -> str:
+    """A tenant's own public client, as ``exosp preflight --bootstrap`` shows how to make it: consented to for everybody, and
+    assignment required, which ``who`` has (without any, the administrator). Its client ID."""
     directory = running.sandbox.tenant.directory
     application, principal = catalog.add_application(directory, "exosp sign-in")
     assert principal is not None
@@ -32,10 +37,14 @@ def own_client(running: Running, *, consented: bool = True) -> str:
         catalog._access(directory, EXCHANGE_ONLINE, [], list(EXCHANGE)),
     ]
     client = str(application.properties["appId"])
-    if consented:
-        properties = application.properties | {"_home": directory.tenant_id}
-        del directory.service_principals[principal.id]
-        catalog._consented(directory, client, properties)
+    del directory.service_principals[principal.id]
+    principal = catalog._consented(directory, client, application.properties | {"_home": directory.tenant_id})
+    principal.properties["appRoleAssignmentRequired"] = True
+    for upn in who or (ADMIN,):
+        user = directory.people.by_name(upn)
+        assert user is not None, upn
+        row = {"id": new_id(), "principalId": user.id, "resourceId": principal.id, "appRoleId": str(uuid.UUID(int=0))}
+        directory.app_role_assignments[row["id"]] = Entity(row, directory.clock.now())
     return client
 
 

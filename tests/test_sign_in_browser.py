@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from admins import Admin, at_browser, own_client
+from admins import ADMIN, Admin, at_browser, own_client
 from console import Console
 from desk import Desk
 from exosp import clouds, signin
@@ -17,8 +17,6 @@ from exosp.errors import CloudError
 from exosp.sandbox.directory import EXCHANGE_ONLINE, MICROSOFT_GRAPH
 from exosp.sending import Applied
 from exosp.signin.people import EXCHANGE_CLIENT, GRAPH_CLIENT
-
-ADMIN = "admin@contoso.onmicrosoft.com"
 
 
 def test_one_sign_in_by_the_tenant_s_own_client_serves_both(desk: Desk, monkeypatch: pytest.MonkeyPatch):
@@ -90,7 +88,7 @@ def test_missing_consent_says_what_to_consent_to(desk: Desk, monkeypatch: pytest
 
 def test_a_person_without_a_role_writes_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch):
     """The permissions are there, the directory role is not: what the client may do, the person may not."""
-    admin = at_browser(desk, monkeypatch, own_client(desk.running), "sales@contoso.com")
+    admin = at_browser(desk, monkeypatch, own_client(desk.running, "sales@contoso.com"), "sales@contoso.com")
     fault = refusal(admin)
     found = named(fault)
     assert found is not None
@@ -98,6 +96,13 @@ def test_a_person_without_a_role_writes_nothing(desk: Desk, monkeypatch: pytest.
     assert admin.applications() != []  # but for the client itself
     assert [app["displayName"] for app in admin.applications()] == ["exosp sign-in"]
     assert desk.running.sandbox.tenant.directory.principal(EXCHANGE_ONLINE) is not None
+
+
+def test_nobody_else_signs_in_by_the_tenant_s_own_client(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    """The recipe's last lines let in whom they name: another person is told so on the page (AADSTS50105), and gets no token."""
+    admin = at_browser(desk, monkeypatch, own_client(desk.running), "sales@contoso.com", consents=False)
+    assert "declined" in refusal(admin).what
+    assert any("AADSTS50105" in page.text for page in admin.person.pages)
 
 
 def test_by_a_code_that_is_typed_elsewhere(desk: Desk, monkeypatch: pytest.MonkeyPatch):
