@@ -65,3 +65,21 @@ FIXES: Mapping[int, str] = MappingProxyType({
     90055: "too many token requests: wait", 50196: "too many token requests: wait",
     **dict.fromkeys((90006, 90012, 90024, 90033, 90090, 50033), _TRANSIENT),
 })  # fmt: skip
+
+# Where a person signs in to the mail application, to prove it: what apply of its playbook mends, and whose turn it is else.
+TO_THE_APPLICATION: Mapping[int, str] = MappingProxyType({
+    65004: "consent was declined, or the sign-in cancelled: begin again and accept, or ask an administrator to consent",
+    65001: "consent is missing: sign in with --person, or have an administrator consent under API permissions",
+    90094: "only an administrator may consent in this tenant: Entra, App registrations, the application, API permissions, "
+    "Grant admin consent",
+    50011: "the application lacks the redirect URI http://localhost: exosp apply registers it",
+    500113: "the application lacks the redirect URI http://localhost: exosp apply registers it",
+    7000218: "the application does not allow public client flows: exosp apply switches them on",
+    50105: "an administrator must assign the person to the enterprise application, or turn its required assignment off",
+    50076: "sign in again: a second factor is asked for",
+    70020: "the code was not typed in time: begin again",
+    700082: "the sign-in is too old to be refreshed: sign in again",
+    70008: "the sign-in took too long: begin again",
+    54005: "the code of this sign-in was used before: begin again, and ask who could have read it",
+    650053: "Exchange Online of this cloud does not know that permission: check the playbook's cloud",
+})  # fmt: skip

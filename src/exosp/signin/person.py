@@ -19,6 +19,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from ..aadsts import TO_THE_APPLICATION
 from ..browser import Page
 from ..clouds import Cloud
 from ..errors import CloudError, NotHere, Unreachable
@@ -32,23 +33,6 @@ Way = Literal["browser", "device-code"]
 SIGN_IN_TIME = 900.0  # seconds: what Entra gives a device code
 PUT_OFF = (1.0, 2.0, 4.0, 8.0)  # seconds between tries of one request; more where the host asks for more
 LONGEST_PAUSE = 60.0
-
-_HINTS = {
-    65004: "consent was declined, or the sign-in cancelled: begin again and accept, or ask an administrator to consent",
-    65001: "consent is missing: sign in with --person, or have an administrator consent under API permissions",
-    90094: "only an administrator may consent in this tenant: Entra, App registrations, the application, API permissions, "
-    "Grant admin consent",
-    50011: "the application lacks the redirect URI http://localhost: exosp apply registers it",
-    500113: "the application lacks the redirect URI http://localhost: exosp apply registers it",
-    7000218: "the application does not allow public client flows: exosp apply switches them on",
-    50105: "an administrator must assign the person to the enterprise application, or turn its required assignment off",
-    50076: "sign in again: a second factor is asked for",
-    70020: "the code was not typed in time: begin again",
-    700082: "the sign-in is too old to be refreshed: sign in again",
-    70008: "the sign-in took too long: begin again",
-    54005: "the code of this sign-in was used before: begin again, and ask who could have read it",
-    650053: "Exchange Online of this cloud does not know that permission: check the playbook's cloud",
-}
 
 
 @dataclass(frozen=True)
@@ -221,8 +205,8 @@ class Person:
         )
         fault = refused(refusal, self._host, self._asked)
         number = fault.code.removeprefix("AADSTS")
-        if number.isdecimal() and int(number) in _HINTS:
-            fault.hint = _HINTS[int(number)]
+        if number.isdecimal() and int(number) in TO_THE_APPLICATION:
+            fault.hint = TO_THE_APPLICATION[int(number)]
         fault.at = self._wire.date
         return fault
 
