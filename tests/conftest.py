@@ -1,5 +1,6 @@
 """The sandbox and desks that tests share."""
 
+import gc
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -18,6 +19,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# What the caller's machine sets must not reach a test, but for what is meant for tests.
+for _name in [
+    name for name in os.environ if name.startswith(("AZURE_", "EXOSP_")) and not name.startswith("EXOSP_TEST_")
+]:
+    del os.environ[_name]
+
+CHEAPEST = "admin-api"  # half the work of a management host; tests of remotings and of whole commands choose their own
+
+
 @pytest.fixture(scope="session")
 def _running() -> Iterator[Running]:
     with Running(Options(faults="none")) as running:
@@ -29,7 +39,7 @@ def desk(_running: Running, tmp_path: Path) -> Desk:
     """The quickstart on a tenant without faults."""
     _running.reset(seed=1, faults="none", mailboxes=0, service_principals=0, mess=None)
     (tmp_path / "playbook.yaml").write_text(QUICKSTART.read_text(encoding="utf-8"), encoding="utf-8")
-    return Desk(tmp_path, _running)
+    return Desk(tmp_path, _running, remoting=CHEAPEST)
 
 
 @pytest.fixture
@@ -41,7 +51,7 @@ def unkind(_running: Running, tmp_path: Path) -> Callable[..., Desk]:
         _running.reset(seed=seed, faults=faults, **({"mailboxes": 0, "service_principals": 0, "mess": None} | options))
         _running.sandbox._content = None
         (tmp_path / "playbook.yaml").write_text(QUICKSTART.read_text(encoding="utf-8"), encoding="utf-8")
-        return Desk(tmp_path, _running)
+        return Desk(tmp_path, _running, remoting=CHEAPEST)
 
     return make
 
@@ -53,7 +63,7 @@ def _planting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
     folder = tmp_path_factory.mktemp("desk")
     with Running(Options(faults="none", seed=1)) as running, stage() as small:
-        desk = Desk(folder, running)
+        desk = Desk(folder, running, remoting=CHEAPEST)
         desk.write(PLAYBOOK)
         desk.apply()
         with desk.session() as session:
@@ -71,16 +81,16 @@ def ground(_planting: Any) -> Iterator[Any]:
         _planting.restore()
 
 
-@pytest.fixture(autouse=True)
-def _no_foreign_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the caller's machine sets must not reach a test."""
-    for name in [name for name in os.environ if name.startswith(("AZURE_", "EXOSP_"))]:
-        monkeypatch.delenv(name)
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest first, so that no core waits for it at the end."""
     items.sort(key=lambda item: "test_storm.py" not in item.nodeid)
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: the collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(5000, 20, 20)
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:

@@ -42,6 +42,7 @@ class Desk:
     running: Running
     events: list[Event] = field(default_factory=list)
     deadline: float = 900.0  # as the commands have it; sandbox time
+    remoting: str = ""  # the tenant's management host, unless told otherwise
 
     @property
     def playbook(self) -> Path:
@@ -51,6 +52,11 @@ class Desk:
     def credential(self) -> Path:
         return self.folder / "support-desk.env"
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that lead to the tenant, by this desk's remoting."""
+        return self.running.environment() | ({"EXOSP_REMOTING": self.remoting} if self.remoting else {})
+
     def write(self, text: str) -> None:
         self.playbook.write_text(text, encoding="utf-8")
 
@@ -58,7 +64,7 @@ class Desk:
         from exosp.cli.wiring import Session, read
 
         self.clock = SandboxClock(self.running)
-        environment = self.running.environment() | changes
+        environment = self.environment | changes
         return Session(
             read(self.playbook, allow_outside=False),
             Screen(Format.text, quiet=True),

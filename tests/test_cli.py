@@ -19,8 +19,6 @@ from exosp import __version__
 from exosp.sandbox.server import Running
 from exosp.sandbox.tenant import Options
 
-AT_ONCE = 3  # commands; each is busy for the better part of a second
-
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Running]:
@@ -39,12 +37,6 @@ def fresh(running: Running, folder: Path, **options: Any) -> Console:
     console = Console(folder, running.environment())
     console.write()
     return console
-
-
-def together(**calls: Callable[[], Ran]) -> dict[str, Ran]:
-    """What does not write can run side by side."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        return {name: future.result() for name, future in {n: pool.submit(c) for n, c in calls.items()}.items()}
 
 
 def screen(text: str) -> str:
@@ -67,27 +59,21 @@ def journey(running: Running, tmp_path_factory: pytest.TempPathFactory) -> dict[
     found["unasked"] = console.run("apply", "playbook.yaml")
     found["unasked_json"] = console.here("apply", "playbook.yaml", "--format", "json", "--no-input")
     found["unasked_sent"] = (state(running), at(running, "/requests")) != before
-    found |= together(
-        plan=lambda: console.run("plan", "playbook.yaml"),
-        plan_json=lambda: console.run("plan", "playbook.yaml", "--format", "json"),
-    )
+    found["plan"] = console.run("plan", "playbook.yaml")
+    found["plan_json"] = console.here("plan", "playbook.yaml", "--format", "json")
     found["early"] = console.here("verify", "playbook.yaml")
     found["planned_wrote"] = state(running) != before[0]
     found["apply"] = console.run("apply", "playbook.yaml", "--yes")
     held = state(running)
-    found |= together(
-        verify=lambda: console.run("verify", "playbook.yaml", "--negative", "private@contoso.com"),
-        verify_json=lambda: console.run(
-            "verify", "playbook.yaml", "--negative", "private@contoso.com", "--format=json"
-        ),
-    )
+    verify = ("verify", "playbook.yaml", "--negative", "private@contoso.com")
+    found |= {"verify": console.run(*verify), "verify_json": console.here(*verify, "--format=json")}
     found["plan_after"] = console.here("plan", "playbook.yaml", "--format", "json")
     found["again"] = console.here("apply", "playbook.yaml", "--yes", "--quiet")
     found["again_wrote"] = state(running) != held
     (console.folder / "support-desk.env").unlink()
     found["lost"] = console.here("plan", "playbook.yaml")
     fresh(running, console.folder)
-    found["apply_json"] = console.run("apply", "playbook.yaml", "--yes", "--format", "json")
+    found["apply_json"] = console.here("apply", "playbook.yaml", "--yes", "--format", "json")
     return found
 
 
@@ -336,7 +322,7 @@ def test_a_large_plan_is_counted_in_text_and_whole_in_json(running: Running, tmp
     running.reset(mailboxes=0)
 
 
-@pytest.mark.parametrize("width", [60, 80])
+@pytest.mark.parametrize("width", [60, pytest.param(80, marks=pytest.mark.slow)])
 def test_prose_keeps_to_the_width_of_the_terminal(running: Running, tmp_path: Path, width: int) -> None:
     """No line of a plan or a refusal is longer than a narrow terminal, but for a word that is."""
     console = fresh(running, tmp_path)
@@ -674,6 +660,14 @@ def test_a_tenant_file_that_is_wrong(tmp_path: Path) -> None:
     assert wrong.code == 2
     assert "knows no teams" in wrong.err
     assert "--> tenant.yaml" in wrong.err
+
+
+def test_a_module_version_that_is_none(tmp_path: Path) -> None:
+    """Exit 2, with what to write."""
+    for wrong in ("newest", "3", "3.x", "1.2.3.4.5"):
+        found = Console(tmp_path).here("sandbox", "run", "--module", wrong, "--", "true")
+        assert found.code == 2
+        assert "write 3.0.0, or none" in found.err
 
 
 def test_without_the_extra_it_says_what_to_install(background: Background) -> None:

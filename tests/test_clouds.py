@@ -3,8 +3,6 @@ the wrong cloud says."""
 
 import dataclasses
 import json
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -13,9 +11,11 @@ from typing import Any, get_args
 
 import pytest
 
+from console import EXOSP, Console
 from desk import QUICKSTART, Desk
 from exosp import clouds
 from exosp.clouds import CLOUDS, TABLE, Cloud
+from exosp.diagnosis.naming import named
 from exosp.errors import CloudError, UsageError
 from exosp.sandbox.clouds import SHAPES
 from exosp.sandbox.server import Running
@@ -41,6 +41,32 @@ def test_every_cell_has_a_source_and_a_certainty() -> None:
             assert cell.certainty in get_args(clouds.Certainty), (name, column)
             assert cell.also if cell.certainty == "?" else True, (name, column)
             assert cell.value not in cell.also
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_a_row_is_printed_as_a_cloud_file(name: str, tmp_path: Path) -> None:
+    """exosp template cloud --cloud NAME: every value with its source and certainty, and what else is said of it; read back it is
+    the row, taken by flag only."""
+    ran = Console(tmp_path).here("template", "cloud", "--cloud", name)
+    file = tmp_path / "cloud.json"
+    file.write_text(ran.out)
+    found = json.loads(ran.out)
+    assert set(found["sources"]) == set(TABLE[name]) == set(found) - {"schema", "name", "sources"}
+    for column, cell in TABLE[name].items():
+        told = found["sources"][column]
+        assert (found[column], told["source"], told.get("also", [])) == (cell.value, cell.source, list(cell.also))
+        assert told["certainty"] == f"{cell.certainty}: {clouds.CERTAIN[cell.certainty]}"
+    assert clouds.read_file(file, any_host=True) == CLOUDS[name]
+    with pytest.raises(UsageError, match="not loopback"):
+        clouds.find(str(file))
+
+
+def test_a_cloud_that_there_is_not_is_not_printed(tmp_path: Path) -> None:
+    """Nor is another template of a cloud."""
+    console = Console(tmp_path)
+    assert console.here("template", "cloud", "--cloud", "moon").code == 2
+    assert console.here("template", "host", "--cloud", "dod").code == 2
+    assert json.loads(console.here("template", "cloud").out)["name"] == "global"
 
 
 def test_what_nobody_confirmed_is_marked() -> None:
@@ -124,7 +150,7 @@ def test_the_whole_chain_in_each_clouds_shape(shaped: Desk) -> None:
 def test_an_upsert_may_be_refused_in_either_form(form: int, tmp_path: Path) -> None:
     """400 or 404: the application is looked for and made, once, also where apply runs twice."""
     with Running(Options(faults=f"default,upsert-refused={form}", seed=2)) as running:
-        desk = Desk(tmp_path, running)
+        desk = Desk(tmp_path, running, remoting="admin-api")
         desk.write(QUICKSTART.read_text(encoding="utf-8"))
         assert not desk.apply().failed
         assert not desk.apply().failed
@@ -157,7 +183,10 @@ def test_a_tenant_of_another_cloud_is_diagnosed(form: int, code: str, tmp_path: 
         with pytest.raises(CloudError) as caught:
             desk.look()
         assert caught.value.code == code
-        assert "gcc-high or dod" in caught.value.hint
+        why = named(caught.value)
+        assert why is not None
+        assert why.key == "cloud-wrong"
+        assert "gcc-high or dod" in why.fix
         state: dict[str, Any] = desk.state()
         assert len(state["applications"]) == 1
 
@@ -180,37 +209,55 @@ def test_another_clouds_audience_is_refused(tmp_path: Path) -> None:
 # The command line
 
 
-def _exosp(*words: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([sys.executable, "-m", "exosp", *words], capture_output=True, text=True, timeout=120)
-
-
 def test_a_sandbox_of_a_shape_and_a_document_that_names_it(tmp_path: Path) -> None:
     """sandbox run --cloud-shape gives the command a tenant of that cloud, and plan's document names the cloud; the option
     comes before the tenant file's key, which comes before global."""
-    playbook, tenant = tmp_path / "playbook.yaml", tmp_path / "tenant.yaml"
+    console = Console(tmp_path)
     text = QUICKSTART.read_text(encoding="utf-8")
-    playbook.write_text(text.replace("contoso.onmicrosoft.com", "contoso.partner.onmschina.cn"), encoding="utf-8")
-    tenant.write_text("cloud: china\n", encoding="utf-8")
-    plan = (sys.executable, "-m", "exosp", "plan", str(playbook), "--format", "json")
-    for given in (["--cloud-shape", "china"], ["--tenant", str(tenant)]):
-        done = _exosp("sandbox", "run", "--faults", "none", *given, "--", *plan)
-        assert done.returncode == 3, done.stderr
-        document = json.loads(done.stdout)
-        assert (document["cloud"], document["emulated"]) == ("sandbox-china", True)
-        assert document["changes"]
-    done = _exosp("sandbox", "run", "--faults", "none", "--tenant", str(tenant), "--cloud-shape", "dod", "--", *plan)
-    assert json.loads(done.stdout)["cloud"] == "sandbox-dod"
-    assert "AADSTS90002" in done.stderr
+    console.write(text.replace("contoso.onmicrosoft.com", "contoso.partner.onmschina.cn"))
+    (tmp_path / "tenant.yaml").write_text("cloud: china\n", encoding="utf-8")
+    sandbox = ("sandbox", "run", "--faults", "none")
+    plan = ("--", "sh", "-c", f'"{EXOSP}" plan playbook.yaml --format json > out.json 2> err.txt')
+    assert console.here(*sandbox, "--cloud-shape", "china", *plan).code == 3
+    document = json.loads((tmp_path / "out.json").read_text())
+    assert (document["cloud"], document["emulated"]) == ("sandbox-china", True)
+    assert document["changes"]
+    for more, name in (((), "sandbox-china"), (("--cloud-shape", "dod"), "sandbox-dod")):
+        shown = ("--", "sh", "-c", 'cp "$EXOSP_CLOUD" cloud.json')
+        assert console.here(*sandbox, "--tenant", "tenant.yaml", *more, *shown).code == 0
+        assert json.loads((tmp_path / "cloud.json").read_text())["name"] == name
+    assert console.here(*sandbox, "--cloud-shape", "dod", *plan).code != 0
+    assert json.loads((tmp_path / "out.json").read_text())["cloud"] == "sandbox-dod"
+    assert "AADSTS90002" in (tmp_path / "err.txt").read_text()
+
+
+@pytest.mark.slow
+def test_every_document_names_its_cloud(desk: Desk) -> None:
+    """Each command's, one that an error ends too; and on a screen the head of a plan and of a preflight."""
+    console = Console(desk.folder, desk.running.environment() | {"EXOSP_REMOTING": "admin-api"})
+    runs = [
+        ("preflight", "playbook.yaml"), ("plan", "playbook.yaml"), ("apply", "playbook.yaml", "--yes"), ("verify", "playbook.yaml"),
+        ("plan", "playbook.yaml", "--sign-in", "certificate"), ("undo", "playbook.yaml", "--yes"),
+        ("apply", "playbook.yaml", "--yes"), ("destroy", "playbook.yaml", "--yes"),
+    ]  # fmt: skip
+    for words in runs:
+        ran = console.here(*words, "--format", "json")
+        document = ran.document
+        assert (document["schema"], document["cloud"]) == (f"exosp/{words[0]}/1", "sandbox"), ran.err
+        assert document["tenant"] == "contoso.onmicrosoft.com"
+        assert document["emulated"] is True
+    for command in ("preflight", "plan"):
+        assert "cloud sandbox" in " ".join(console.here(command, "playbook.yaml").out.split())
 
 
 def test_a_shape_that_is_none(tmp_path: Path) -> None:
     """A misspelt cloud ends with exit code 2 and the names there are, from option and from tenant file."""
-    tenant = tmp_path / "tenant.yaml"
-    tenant.write_text("cloud: mars\n", encoding="utf-8")
-    for given in (["--cloud-shape", "mars"], ["--tenant", str(tenant)]):
-        done = _exosp("sandbox", "run", *given, "--", "true")
-        assert done.returncode == 2
-        assert "global, gcc-high, dod, china" in done.stderr
+    console = Console(tmp_path)
+    (tmp_path / "tenant.yaml").write_text("cloud: mars\n", encoding="utf-8")
+    for given in (["--cloud-shape", "mars"], ["--tenant", "tenant.yaml"]):
+        done = console.here("sandbox", "run", *given, "--", "true")
+        assert done.code == 2
+        assert "global, gcc-high, dod, china" in done.err
 
 
 def test_a_reset_keeps_the_shape() -> None:

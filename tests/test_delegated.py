@@ -15,13 +15,14 @@ import pytest
 
 from console import Console
 from desk import Desk, SandboxClock
+from exosp.browser import Page
 from exosp.cli.options import Format
 from exosp.cli.screen import Screen
 from exosp.cli.wiring import Session, read
 from exosp.errors import CloudError, PlaybookError, UsageError
 from exosp.sandbox import catalog
 from exosp.sending import Applied
-from exosp.signin.loopback import Loopback, Shown
+from exosp.signin.loopback import Loopback
 from exosp.verify import Verdict, verify
 from person import Person
 from runs import Runs
@@ -465,16 +466,16 @@ def test_a_replayed_code_is_refused(place: Desk, monkeypatch: pytest.MonkeyPatch
 def test_nobody_comes_in_time() -> None:
     """The wait ends, also while somebody holds a connection open and says nothing."""
     with Loopback("state") as page, create_connection(("127.0.0.1", urlsplit(page.address).port or 0)):
-        assert page.wait(lambda given: Shown("", ""), 0.01) is False
+        assert page.wait(lambda given: Page("", ""), 0.01) is False
 
 
 def test_idle_connections_keep_no_answer_waiting() -> None:
     """Browsers open connections ahead and leave them idle: the answer comes by another one, at once."""
     came: list[dict[str, str]] = []
 
-    def answer(given: Mapping[str, str]) -> Shown:
+    def answer(given: Mapping[str, str]) -> Page:
         came.append(dict(given))
-        return Shown("Done", "<b>", "")
+        return Page("Done", "<b>", "")
 
     with Loopback("state") as page:
         port = urlsplit(page.address).port or 0

@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from desk import Desk
+from exosp.diagnosis.naming import named
 from exosp.errors import CloudError, Forbidden, Missing, Unreachable, UsageError
 from exosp.exchange import OURS, Cmdlet, Item, Rows
 from exosp.exchange.errors import Record
@@ -128,7 +129,9 @@ def test_a_certificate_that_is_not_there(desk, place):
     with place.remoting(more, organization=DOMAIN) as remoting:
         [answer] = remoting.run(GET)
     assert isinstance(answer, Failed)
-    assert "Cert:" in answer.error.hint
+    why = named(answer.error)
+    assert why is not None
+    assert "Cert:" in why.fix
 
 
 @pytest.mark.parametrize(
@@ -230,12 +233,15 @@ def test_a_cloud_of_its_own_is_named():
 
 
 CAUSES = {
-    "Keyset does not exist": "Manage Private Keys",
-    "Invalid provider type specified.": "CSP",
-    "The certificate with thumbprint AB could not be found": "Cert:",
-    "The syntax is not supported by this runspace. This can occur if the runspace is in no-language mode.": "wrapper",
-    "Could not load file or assembly 'System.IdentityModel.Tokens.Jwt, Version=6.22.1.0'": "alone",
-    "The term 'Update-ModuleManifest' is not recognized as the name of a cmdlet": "PowerShellGet",
+    "Keyset does not exist": ("key-unreadable", "Manage Private Keys"),
+    "Invalid provider type specified.": ("key-cng", "CSP"),
+    "The certificate with thumbprint AB could not be found": ("key-unreadable", "Cert:"),
+    "The syntax is not supported by this runspace. This can occur if the runspace is in no-language mode.": (
+        "no-language",
+        "wrapper",
+    ),
+    "Could not load file or assembly 'System.IdentityModel.Tokens.Jwt, Version=6.22.1.0'": ("module-clash", "only"),
+    "The term 'Update-ModuleManifest' is not recognized as the name of a cmdlet": ("module-missing", "PowerShellGet"),
 }
 
 
@@ -245,7 +251,10 @@ def test_what_a_host_says_while_it_connects(text):
     channel = Told(Came(records=[Record(text, terminating=True)]))
     [answer] = sessions(channel).run(GET)
     assert isinstance(answer, Failed)
-    assert CAUSES[text] in answer.error.hint
+    why = named(answer.error)
+    assert why is not None
+    assert why.key == CAUSES[text][0]
+    assert CAUSES[text][1] in why.fix
     assert [cmdlet.name for cmdlet in channel.told] == ["Connect-ExchangeOnline"]
 
 

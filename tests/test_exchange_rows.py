@@ -122,7 +122,7 @@ def test_every_cmdlet_and_parameter_is_the_vendors():
             assert ("string" if kind == "secret" else kind.removesuffix("-or-null")) == wanted, (name, parameter)
         if spec.over:
             assert known[spec.over]["pipeline"], name
-            assert spec.join, f"{name}: rows must be joined on something"
+            assert bool(spec.join) is not spec.alone, f"{name}: rows must be joined on something, or asked for alone"
 
 
 @pytest.mark.parametrize(
@@ -148,6 +148,7 @@ def test_a_cmdlet_shows_no_secret():
     cmdlet = Cmdlet("Connect-ExchangeOnline", {"AccessToken": "eyJ0", "CommandName": OURS, "ShowBanner": False})
     assert "eyJ0" not in f"{cmdlet} {cmdlet!r} {[cmdlet]}"
     assert "-ShowBanner:$false" in str(cmdlet)
+    assert f"-CommandName {OURS[0]},… ({len(OURS)} in all)" in str(cmdlet)
 
 
 # Joining

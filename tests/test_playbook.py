@@ -478,7 +478,8 @@ def test_every_typo_is_named_with_its_key(name):
         "app.credential": {"type": "secret", "valid_for": "1d", "save_to": "a.env"},
         "mailboxes": {"address": "a@b.example", "protocols": "[smtp]", "send_as": "{from: c@b.example}"},
         "mailboxes.send_as": {"from": "c@b.example", "by": "app"},
-        "exchange": {"remoting": "winrm", "host": "a", "port": "1", "path": "/a", "auth": "basic", "configuration": "a"},
+        "exchange": {"remoting": "winrm", "host": "a", "port": "1", "path": "/a", "auth": "basic", "configuration": "a",
+                     "app": "5e5addcd-3e8d-4e90-baf5-964efab2b20a", "thumbprint": "a" * 40},
     }  # fmt: skip
     assert {level: set(keys) for level, keys in lines.items()} == {level: set(keys) for level, keys in LEVELS.items()}
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
@@ -146,7 +147,11 @@ def test_a_person_s_permissions_reach_no_further_than_their_roles():
     assert preflight.judge(wanted, rights(ANN, **held)).clear
     assert preflight.judge(wanted, rights(ANN, **held, active=frozenset({"Cloud Application Administrator"}))).clear
     none = preflight.judge(wanted, rights(ANN, **held, active=frozenset({"Global Reader"})))
-    assert not none.clear
+    assert none.clear  # a tenant may let its members register applications of their own
+    assert "unless the tenant lets its members" in none.conditions[0].what
+    partner = preflight.judge(wanted, rights(replace(ANN, home="p1"), **held, active=frozenset({"Global Reader"})))
+    assert not partner.clear
+    assert "GDAP" in partner.conditions[0].what
     ready = rights(ANN, **held, active=frozenset(), eligible=frozenset({"Application Administrator"}))
     assert "activate it in PIM" in preflight.judge(wanted, ready).conditions[0].what
 
@@ -438,3 +443,54 @@ def test_the_head_of_a_plan_says_who_and_whether_it_can_be_done(unkind: Callable
     assert found.out.startswith("Signed in by secret as Provisioning, cloud sandbox (emulated); may do all of this.\n")
     found = console(unkind("none", content=admin(directory_roles=["Global Reader"]))).here("plan", "playbook.yaml")
     assert "lacks Add-MailboxPermission, New-ServicePrincipal, Set-CASMailbox" in found.out.splitlines()[0]
+
+
+# Who looks and writes nothing
+
+
+def test_an_audit_is_asked_for_view_only_rights_alone(unkind: Callable[..., Desk]):
+    """Every right that it needs is of reading; with Directory.Read.All, AuditLog.Read.All and Policy.Read.All on Graph and the
+    view-only roles in Exchange nothing is missing; nothing that it advises could write."""
+    reads = ["Directory.Read.All", "AuditLog.Read.All", "Policy.Read.All"]
+    desk = unkind("none", content={"admin": {"graph_roles": reads, "directory_roles": []}})
+    tenant = desk.running.sandbox.tenant
+    principal = tenant.directory.principal(tenant.admin_app_id)
+    assert principal is not None
+    console = Console(desk.folder, desk.running.environment() | {"EXOSP_REMOTING": "admin-api"})
+    tenant.exchange.role_groups[principal.id] = {
+        "View-Only Recipients",
+        "View-Only Configuration",
+        "View-Only Audit Logs",
+    }
+    whole = console.here("preflight", "--for", "audit", "--format", "json")
+    assert (whole.code, whole.document["complete"]) == (0, True)
+    assert {need["right"][0] for need in whole.document["needs"] if need["service"] == "exchange"} == {
+        needs.MANAGE, *needs.VIEW_ROLE
+    }  # fmt: skip
+    tenant.exchange.role_groups[principal.id] = {"View-Only Recipients"}
+    part = console.here("preflight", "--for", "audit")
+    assert part.code == 3
+    assert '-Roles "View-Only Audit Logs","View-Only Configuration"' in part.out
+    assert "Global Reader" in part.out
+    assert "Exchange Administrator" not in part.out
+    assert "audit goes on without it, and says what it did not see" in " ".join(part.out.split())
+
+
+def test_what_an_audit_can_do_without_blocks_nothing():
+    """The logs and the tenant's security defaults: missing, the audit goes on and says so."""
+    wanted = needs.of("audit", None, None, person=False)
+    dispensable = [need.least for need in wanted if need.partial]
+    assert dispensable == [{"AuditLog.Read.All"}, {"Policy.Read.All"}, {"Search-UnifiedAuditLog"}]
+    found = preflight.judge(wanted, rights(graph=frozenset({"Directory.Read.All"}), exchange=frozenset({needs.MANAGE}),
+                                           cmdlets=frozenset(needs.VIEW_ROLE) - needs.DISPENSABLE))  # fmt: skip
+    assert not any(finding.blocks for finding in found.findings)
+    assert len(found.missing) == 3
+
+
+def test_reading_alone_takes_view_only_roles():
+    """plan and verify read: what they lack is granted by roles that could not write."""
+    wanted = [need for need in needs.of("plan", None, None, person=False) if need.service == "exchange"]
+    found = preflight.judge(wanted, rights(exchange=frozenset({needs.MANAGE}), cmdlets=frozenset()))
+    commands = "\n".join(line for grant in found.grants for line in grant.commands)
+    assert '-Roles "View-Only Configuration","View-Only Recipients"' in commands
+    assert "New-ManagementRole " not in commands

@@ -35,6 +35,9 @@ def test_a_services_refusal():
         "error: Insufficient privileges to complete the operation.\n"
         "  --> graph: POST /servicePrincipals (request id ba3d)\n"
         "  = answer: status 403, Authorization_RequestDenied\n"
+        "  = cause: caller-lacks-permission: the one who calls lacks a permission:\n"
+        "           Application.ReadWrite.OwnedBy to register; AppRoleAssignment.ReadWrite.All and\n"
+        "           Application.Read.All to consent\n"
         "  = help: grant Application.ReadWrite.All"
     )
 

@@ -23,7 +23,7 @@ def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     folder = tmp_path_factory.mktemp("letters")
     (folder / "playbook.yaml").write_text(QUICKSTART.read_text(encoding="utf-8"), encoding="utf-8")
     with Running(Options(faults="none")) as running:
-        desk = Desk(folder, running)
+        desk = Desk(folder, running, remoting="admin-api")
         desk.apply()
         yield desk
 

@@ -167,6 +167,17 @@ def test_what_cannot_be_encrypted_is_not_kept(cloud: Cloud, tmp_path: Path, monk
     assert said == []
 
 
+@pytest.mark.parametrize(
+    ("fault", "platform", "says"),
+    [(ImportError("gi"), "linux", "python3-gi"), (ValueError("Namespace Secret"), "linux", "gir1.2-secret-1"),
+     (RuntimeError("no bus"), "linux", "it is locked"), (RuntimeError("x"), "darwin", "(RuntimeError)")],
+    ids=["no-gi", "no-libsecret", "no-keyring", "elsewhere"],
+)  # fmt: skip
+def test_what_is_lacking_for_a_keyring_is_named(fault: Exception, platform: str, says: str):
+    """Each as met by hand: what to install, or that a keyring must answer."""
+    assert says in people._why_not(fault, platform)
+
+
 def test_who_signed_in_is_kept_and_no_token(
     cloud: Cloud, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

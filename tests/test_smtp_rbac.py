@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from desk import QUICKSTART, Desk
 from exosp import opath, steps
 from exosp.sandbox import catalog, rbac
 from exosp.sandbox.directory import EXCHANGE_ONLINE
+from exosp.snapshot import Address, Mailbox
 from exosp.steps.rbac import ROLE, name_of
 from exosp.tenant import Tenant
 from exosp.writes import AssignManagementRole, NewManagementScope, RemoveManagementRole, RemoveManagementScope
@@ -277,6 +279,97 @@ def test_a_stranger_in_the_scope_is_found_whatever_its_login_says(desk: Desk) ->
     [proof] = [proof for proof in verdict.proofs if proof.probe.expect == "refuse"]
     assert (proof.ok, proof.key) == (False, "open-to-it")
     assert "in the scope" in proof.cause
+
+
+def everybody(unkind: Callable[..., Desk], count: int, faults: str = "none") -> Desk:
+    """So many mailboxes more, of which the application reaches the ones that are named box0…"""
+    desk = unkind(faults, content=TENANT, mailboxes=count)
+    desk.credential.unlink(missing_ok=True)
+    desk.write(
+        playbook("{access: rbac, filter: \"Alias -like 'box000*'\"}", "box00000@contoso.com", protocols="[smtp]")
+    )
+    desk.apply()
+    return desk
+
+
+def in_scope(desk: Desk) -> tuple[dict[str, bool], Counter[str]]:
+    """Of every mailbox, by its address, as the Exchange port says it; and what the service was asked for that."""
+    with desk.session() as session:
+        rows = desk.state()["exchange"]["casMailboxes"]
+        exchange = session.patience.reading(session.tenant.exchange)
+        known = exchange.mailboxes([Address(row["PrimarySmtpAddress"]) for row in rows])
+        boxes = [box for box in known.values() if isinstance(box, Mailbox)]
+        [entry] = exchange.entries()
+        before, asked = desk.requests(), session.tenant.exchange.requests
+        said = exchange.in_scope(entry, ROLE, boxes)
+        after = desk.requests()
+        spent = Counter[str]()
+        for service in ("admin-api", "remoting"):
+            spent += Counter(after[service]) - Counter(before[service])
+        spent["requests"] = session.tenant.exchange.requests - asked
+        return {box.address: said[box.id] for box in boxes}, spent
+
+
+def test_the_scope_of_many_mailboxes_is_asked_several_at_once(
+    unkind: Callable[..., Desk], record_property: Callable[[str, object], None]
+) -> None:
+    """Two hundred mailboxes: over the admin API in three rounds of eight $batch, as full as keeps all eight busy; over a management host a pipeline each, in eight sessions
+    at once. Each mailbox has its own answer, the same by both ways."""
+    desk, test = everybody(unkind, 197), "Test-ServicePrincipalAuthorization"
+    found, spent = in_scope(desk)
+    assert {address for address, inside in found.items() if inside} == {f"box000{n:02}@contoso.com" for n in range(100)}
+    assert spent == {test: 200, "requests": 24, "$batch": 24}
+    record_property("figure", f"scope of 200 mailboxes: {spent['requests']} requests of the admin API")
+    desk.remoting = ""
+    again, spent = in_scope(desk)
+    assert again == found
+    assert spent[test] == 200
+    assert spent["Connect-ExchangeOnline"] >= 7  # the eighth was there
+
+
+def test_the_scope_is_asked_again_where_an_answer_is_lost(unkind: Callable[..., Desk]) -> None:
+    """Items of a $batch throttled or lost, whole requests dropped, sessions that end: each mailbox has its answer all the same."""
+    desk = everybody(unkind, 40)
+    wanted, _ = in_scope(desk)
+    for way in ("admin-api", ""):
+        desk.remoting = way
+        for name in (
+            "admin-api-item-throttle",
+            "admin-api-lost-item",
+            "admin-api-drop",
+            "remoting-drop-after",
+            "remoting-busy",
+        ):
+            desk.running.sandbox.tenant.faults.set(name, 2)
+        assert in_scope(desk)[0] == wanted
+        fired = desk.running.sandbox.tenant.faults.fired
+        assert sum(count for name, count in fired.items() if name.startswith(way or "remoting")) >= 2
+
+
+def test_another_filter_is_set_and_an_undo_leaves_what_it_cannot_put_back(desk: Desk, tmp_path: Path) -> None:
+    """Where the filter changes the scope is set anew, the assignment stays, and logins go by the new filter."""
+    runs = Runs(desk, tmp_path / "journals")
+    first = "{access: rbac, filter: \"Alias -eq 'support'\"}"
+    desk.write(playbook(first, protocols="[smtp]"))
+    runs.apply()
+    before, held = scoped(desk), desk.state()["exchange"]["managementRoleAssignments"]
+    desk.write(playbook("{access: rbac, filter: \"Alias -eq 'sales'\"}", "sales@contoso.com", protocols="[smtp]"))
+    [change] = desk.look()[1].changes[:1]
+    assert [type(write).__name__ for write in change.writes] == ["SetManagementScope"]
+    runs.apply()
+    assert desk.requests()["admin-api"]["Set-ManagementScope"] == 1
+    assert scoped(desk) == (["(Alias -eq 'sales')"], before[1])
+    assert desk.state()["exchange"]["managementRoleAssignments"] == held
+    assert desk.look()[1].empty
+    assert desk.verify(negative=("support@contoso.com",)).proven
+    result = runs.undo(runs.last)
+    assert not result.failed
+    assert scoped(desk) == (["(Alias -eq 'sales')"], before[1])
+    [stays] = [drift for drift in result.plan.drift if drift.step == "rbac"]
+    assert "taken from the playbook alone" in stays.what
+    desk.write(playbook(first, protocols="[smtp]"))
+    runs.apply()
+    assert scoped(desk) == before
 
 
 @pytest.mark.parametrize(

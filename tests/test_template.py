@@ -56,16 +56,18 @@ def test_it_lists_and_prints(tmp_path):
     for name, (file, _) in TEMPLATES.items():
         printed = console.here("template", name)
         assert (printed.code, printed.err) == (0, "")
+        if not file:  # made of a table: test_clouds
+            continue
         assert printed.out == (ROOT / "templates" / file).read_text(encoding="utf-8")
     unknown = console.here("template", "magic")
     assert unknown.code == 2
-    assert "playbook, host" in unknown.err
+    assert "playbook, cloud, host" in unknown.err
     assert list(tmp_path.iterdir()) == []
 
 
 def test_every_template_is_named():
     """A file in templates/ that no name prints would be found by nobody."""
-    assert {file for file, _ in TEMPLATES.values()} == {path.name for path in (ROOT / "templates").iterdir()}
+    assert {file for file, _ in TEMPLATES.values() if file} == {path.name for path in (ROOT / "templates").iterdir()}
 
 
 # The host's script
@@ -89,7 +91,7 @@ def test_each_cmdlet_of_ours_has_its_wrapper():
     for name in (*OURS, "Connect-Exosp", "Disconnect-Exosp"):
         assert set(CMDLETS[name].parameters) <= found[name], name
         over = CMDLETS[name].over
-        if over:
+        if over and not CMDLETS[name].alone:  # alone: a parameter of each pipeline, no input
             [body] = re.findall(rf"(?ms)^function {name} .*?^}}", wrappers())
             assert re.search(rf"ValueFromPipeline = \$true.*\${over}\b", body), name
 

@@ -115,7 +115,7 @@ def test_the_journal_says_how_old_a_grant_is(unkind: Callable[..., Desk], tmp_pa
     """Its run is named; without the journal the application's own age is the most that it can be; and where that is
     old, nobody knows."""
     desk = unkind("none,grant-lag=5400")
-    console = Console(tmp_path, desk.running.environment())
+    console = Console(tmp_path, desk.environment)
     assert console.here("apply", "playbook.yaml", "--yes", "--journal", "kept").code == 0
     [run] = (tmp_path / "kept").glob("*/*/*.jsonl")
     console_verify = ("verify", "playbook.yaml", "--format", "json", "--journal")
@@ -293,7 +293,7 @@ def test_a_sample_says_what_it_leaves_unproven(unkind: Callable[..., Desk]) -> N
     """n of m, with the seed, on the screen and in the document; a sample of all is none."""
     desk = unkind("none", mailboxes=6)
     desk.write(many(6))
-    console = Console(desk.folder, desk.running.environment())
+    console = Console(desk.folder, desk.environment)
     assert console.here("apply", "playbook.yaml", "--yes").code == 0
     shown = console.here("verify", "playbook.yaml", "--sample", "3", "--seed", "7")
     assert shown.code == 0
@@ -344,7 +344,7 @@ def test_who_interrupts_does_not_wait_for_the_logins_to_come(unkind: Callable[..
 
 def test_the_result_goes_to_files_by_their_ends(desk: Desk) -> None:
     """JUnit and the document, whole, beside the screen; the same verdict in each."""
-    console = Console(desk.folder, desk.running.environment())
+    console = Console(desk.folder, desk.environment)
     assert console.here("apply", "playbook.yaml", "--yes").code == 0
     found = console.here("verify", "playbook.yaml", "-o", "out.xml", "--output", "out.json")
     assert found.code == 0
@@ -359,7 +359,7 @@ def test_the_result_goes_to_files_by_their_ends(desk: Desk) -> None:
 @pytest.mark.parametrize("name", ["out.txt", "nowhere/out.xml"])
 def test_a_file_that_cannot_be_written_is_said_before_anything_is_asked(desk: Desk, name: str) -> None:
     """Exit 2, and no request."""
-    console = Console(desk.folder, desk.running.environment())
+    console = Console(desk.folder, desk.environment)
     before = desk.requests()
     found = console.here("verify", "playbook.yaml", "-o", name)
     assert found.code == 2

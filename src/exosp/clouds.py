@@ -17,6 +17,7 @@ from .errors import UsageError
 
 SCHEMA = "exosp/cloud/1"
 _OPTIONAL = ("portal", "ca", "consent_resource")  # in a cloud file
+_SOURCES = "sources"  # in a cloud file: for who reads it, and for nothing else
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,13 @@ class Cloud:
 
 
 Certainty = Literal["A", "B", "C", "K", "?"]
-"""A: Microsoft's own page or code. B: other people's working code or several reports. C: one report. K: known to
-practitioners, without a page. ?: sources disagree, or none speaks of this cloud."""
+CERTAIN: Mapping[Certainty, str] = {
+    "A": "Microsoft's own page or code",
+    "B": "other people's working code, or several reports",
+    "C": "one report",
+    "K": "known to practitioners, without a page",
+    "?": "sources disagree, or none speaks of this cloud",
+}
 
 
 @dataclass(frozen=True)
@@ -205,6 +211,21 @@ def meant(cloud: Cloud, tenant: str, said: str = "") -> tuple[str, ...]:
     return () if here else names
 
 
+def shown(name: str) -> str:
+    """A row as a cloud file, with what is known of each value: where it is from, how sure it is, what else is said. Raises
+    UsageError."""
+    if name not in TABLE:
+        raise UsageError(f"no cloud {name!r}", hint=f"there are: {', '.join(TABLE)}")
+    row = TABLE[name]
+    sources = {
+        column: {"certainty": f"{cell.certainty}: {CERTAIN[cell.certainty]}", "source": cell.source}
+        | ({"also": list(cell.also)} if cell.also else {})
+        for column, cell in row.items()
+    }
+    values = {column: cell.value for column, cell in row.items()}
+    return json.dumps({"schema": SCHEMA, "name": name, **values, _SOURCES: sources}, indent=2)
+
+
 def find(name: str) -> Cloud:
     """The cloud of that name, or the one described by the file of that path if all its hosts are loopback.
 
@@ -231,7 +252,7 @@ def read_file(path: Path, *, any_host: bool) -> Cloud:
         raise UsageError("this is no cloud file", where=where, hint=f'its "schema" must be "{SCHEMA}"')
     wanted = [field.name for field in fields(Cloud) if field.name not in _OPTIONAL]
     missing = [name for name in wanted if not isinstance(data.get(name), str)]
-    unknown = sorted(set(data) - set(wanted) - {"schema", *_OPTIONAL})
+    unknown = sorted(set(data) - set(wanted) - {"schema", _SOURCES, *_OPTIONAL})
     if missing or unknown:
         parts = [f"missing: {', '.join(missing)}"] if missing else []
         parts += [f"unknown: {', '.join(unknown)}"] if unknown else []

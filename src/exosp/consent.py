@@ -12,17 +12,15 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from html import escape
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any
+from http.server import HTTPServer
 from urllib.parse import parse_qs, quote, urlencode
 
+from .browser import Page, Visit
 from .clouds import Cloud
 from .errors import Error
 
 REDIRECT = "http://localhost"  # as it is registered; the port of a loopback address is the caller's own
 LONGEST = 8 * 1024  # characters of a redirect's query
-PATIENCE = 10.0  # seconds for a browser to say what it has to
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 20.0  # seconds between two tokens
 GRACE = 5.0  # seconds that a browser has to come, where a token showed consent before it did
 
@@ -102,29 +100,6 @@ class Told:
         return fix(self.error, self.description)
 
 
-@dataclass(frozen=True)
-class Page:
-    """What the browser shows."""
-
-    title: str
-    text: str
-    hint: str = ""
-
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>exosp: {title}</title>
-<style>body{{font:16px sans-serif;max-width:36em;margin:4em auto;padding:0 1em}}</style></head>
-<body><h1>{title}</h1><p>{text}</p><p>{hint}</p></body></html>
-"""
-_HEADERS = {
-    "Content-Type": "text/html; charset=utf-8",
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
-
-
 class Listener:
     """Listens on 127.0.0.1 from the start, takes one redirect with the right ``state``, and no other. ``refused``: how many
     it did not take. ``answer`` makes the page for what was told; it is called once."""
@@ -165,19 +140,14 @@ class Listener:
         return self._answer(self.told)
 
 
-def _handler(owner: Listener) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        timeout = PATIENCE  # of its connection
-        server_version, sys_version = "exosp", ""
-
-        def do_GET(self) -> None:
-            host = self.headers.get("Host", "").partition(":")[0].lower()
-            if host not in ("localhost", "127.0.0.1"):  # another name that was made to lead here
-                self._say(421, Page("Not here", "This address is for this machine's own browser."))
+def _handler(owner: Listener) -> type[Visit]:
+    class Handler(Visit):
+        def do_GET(self) -> None:  # noqa: N802 - http.server's own name
+            if not self.is_ours():
                 return
             path, _, query = self.path.partition("?")
             if path != "/":
-                self._say(
+                self.say(
                     404, Page("Nothing here", "exosp waits here for the end of one consent, and for nothing else.")
                 )
                 return
@@ -186,23 +156,9 @@ def _handler(owner: Listener) -> type[BaseHTTPRequestHandler]:
                 text = (
                     "This is not the answer to the consent that exosp asked for, or not the first, so it was not used."
                 )
-                self._say(400, Page("Refused", text, "Open the address that exosp printed last."))
+                self.say(400, Page("Refused", text, "Open the address that exosp printed last."))
             else:
-                self._say(200, page)
-
-        def _say(self, status: int, page: Page) -> None:
-            parts = {name: escape(getattr(page, name)) for name in ("title", "text", "hint")}
-            body = _PAGE.format(**parts).encode()
-            self.send_response(status)
-            for name, value in _HEADERS.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("Connection", "close")
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's own name
-            """A request line holds the state: nothing is logged."""
+                self.say(200, page)
 
     return Handler
 

@@ -86,6 +86,7 @@ class CloudError(Error):
         self.status = status
         self.code = code
         self.request_id = request_id
+        self.cause = ""  # the diagnosis table's key of it, where whoever asked knows more than the answer says
         self.at: datetime | None = None  # the service's own time at its answer, where it is known
         self.given_up = False  # patience asked again as often as it does: nobody else need try
 

@@ -69,9 +69,13 @@ _CONSENT = GraphRow(
     ),) * 2
 )  # fmt: skip
 READS = GraphRow(*(_ways("Application.Read.All", "Directory.Read.All", "Application.ReadWrite.All"),) * 2)
-AUDITS = GraphRow(
-    *(_ways("Directory.Read.All"),) * 2
-)  # delegated grants (oauth2PermissionGrants) are in nothing smaller
+# What an audit reads of the directory. All of it is view-only. Without the last two it goes on, and says what it did not see.
+AUDITS: tuple[tuple[str, Ways, bool], ...] = (
+    ("reading applications, their roles and owners", READS.application, False),
+    ("reading delegated grants", _ways("Directory.Read.All"), False),  # oauth2permissiongrant-list: nothing smaller
+    ("reading when applications were last used, and who changed them", _ways("AuditLog.Read.All"), True),
+    ("reading the tenant's security defaults", _ways("Policy.Read.All"), True),
+)
 
 GRAPH: Mapping[type[GraphWrite], GraphRow] = {
     UpsertApplication: _OWN,
@@ -136,6 +140,24 @@ READ_CMDLETS = (
     "Get-RecipientPermission",
     "Get-CASMailbox",
 )
+# What an audit runs, by the view-only role that holds each (Permissions in Exchange Online; Search-UnifiedAuditLog's help). The
+# audit log it can do without.
+VIEW_ROLE: Mapping[str, str] = {
+    "Get-Mailbox": "View-Only Recipients",
+    "Get-MailboxPermission": "View-Only Recipients",
+    "Get-RecipientPermission": "View-Only Recipients",
+    "Get-CASMailbox": "View-Only Recipients",
+    "Get-ServicePrincipal": "View-Only Configuration",
+    "Get-TransportConfig": "View-Only Configuration",
+    "Get-OrganizationConfig": "View-Only Configuration",
+    "Get-AuthenticationPolicy": "View-Only Configuration",
+    "Get-ApplicationAccessPolicy": "View-Only Configuration",
+    "Get-ManagementRoleAssignment": "View-Only Configuration",
+    "Get-ManagementScope": "View-Only Configuration",
+    "Search-UnifiedAuditLog": "View-Only Audit Logs",
+}
+AUDIT_CMDLETS = tuple(VIEW_ROLE)
+DISPENSABLE = frozenset({"Search-UnifiedAuditLog"})
 # Read besides where SMTP goes by RBAC for Applications. Where it does not, roles are read too, but nothing hangs on it.
 SCOPE_CMDLETS = (
     "Get-ManagementRoleAssignment",
@@ -150,12 +172,13 @@ MANAGE = "Exchange.ManageAsApp"  # what lets an application's token connect at a
 @dataclass(frozen=True)
 class Need:
     """One right, any of ``ways``. ``what_for`` is for people. ``others_can``: without it the command goes on, and says
-    whose turn it is."""
+    whose turn it is. ``partial``: without it it goes on, and says what it did not see."""
 
     service: Literal["graph", "exchange"]
     ways: Ways
     what_for: str
     others_can: bool = False
+    partial: bool = False
     of_owner: bool = False  # ``Application.ReadWrite.OwnedBy`` is enough for an application of the caller's own alone
 
     @property
@@ -163,11 +186,17 @@ class Need:
         return self.ways[0]
 
 
-def of(command: Command, want: Playbook | None, found: Plan | None, *, person: bool) -> tuple[Need, ...]:
+def of(
+    command: Command, want: Playbook | None, found: Plan | None, *, person: bool, by_host: bool = False
+) -> tuple[Need, ...]:
     """All that a command needs, reading first. Where ``found`` is known the writes are its own: an empty plan needs none.
-    Else they are those that the playbook, or any playbook, could make."""
+    Else they are those that the playbook, or any playbook, could make. ``by_host``: a management host connects to Exchange with
+    a certificate of its own."""
     kinds = _planned(found) if found is not None else _possible(command, want)
-    return (*_reading(command, want, person=person), *_writing(kinds, person=person))
+    return (
+        *_reading(command, want, connects=not person and not by_host, person=person),
+        *_writing(kinds, person=person),
+    )
 
 
 def _planned(found: Plan) -> "dict[type[object], int]":
@@ -194,11 +223,19 @@ def _possible(command: Command, want: Playbook | None) -> "dict[type[object], in
     return dict.fromkeys(kinds, 0)
 
 
-def _reading(command: Command, want: Playbook | None, *, person: bool) -> "Iterable[Need]":
-    row = AUDITS if command == "audit" else READS
-    yield Need("graph", row.person if person else row.application, "reading the directory")
-    if not person:
+def _reading(command: Command, want: Playbook | None, *, connects: bool, person: bool) -> "Iterable[Need]":
+    if command == "audit":
+        for what, ways, partial in AUDITS:
+            yield Need("graph", ways, what, partial=partial)
+    else:
+        yield Need("graph", READS.person if person else READS.application, "reading the directory")
+    if connects:
         yield Need("exchange", (frozenset((MANAGE,)),), "connecting to Exchange as an application")
+    if command == "audit":
+        for name in AUDIT_CMDLETS:
+            what = "reading the audit log" if name in DISPENSABLE else "reading Exchange"
+            yield Need("exchange", (frozenset((name,)),), what, partial=name in DISPENSABLE)
+        return
     smtp = want is None or "smtp" in want.needed()
     scope = want.smtp if want is not None else None
     names = [*READ_CMDLETS, *(("Get-TransportConfig",) if smtp else ()), *(SCOPE_CMDLETS if scope else ())]

@@ -39,7 +39,7 @@ NOT_OWNER = "Application.ReadWrite.OwnedBy is there, and who runs exosp is not a
 @dataclass(frozen=True)
 class Who:
     """Who runs exosp, as its tokens say. ``name`` is for people; ``object_id`` is the enterprise application's, or the
-    person's."""
+    person's. ``home``: the tenant that a person is of, where that is a partner's, or a guest's own."""
 
     sign_in: str
     person: bool
@@ -47,12 +47,14 @@ class Who:
     app_id: str
     object_id: str
     tenant_id: str
+    home: str = ""
 
 
 @dataclass(frozen=True)
 class Rights:
     """What was found out. None: it could not be read, and ``unread`` has the reason by that name. ``covered``: the cmdlets
-    that were asked about, None for all. ``active`` and ``eligible`` are directory roles by name."""
+    that were asked about, None for all. ``active`` and ``eligible`` are directory roles by name. ``shut``: the way to Exchange's
+    cmdlets is named and does not work."""
 
     who: Who
     graph: frozenset[str] | None = None
@@ -65,6 +67,7 @@ class Rights:
         None  # an application that is there: "" where the caller owns it, else its object ID; None: not asked
     )
     unread: Mapping[str, str] = field(default_factory=dict)
+    shut: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class Finding:
     @property
     def blocks(self) -> bool:
         """Whether a command that writes must not begin."""
-        return self.state in ("missing", "eligible") and not self.need.others_can
+        return self.state in ("missing", "eligible") and not (self.need.others_can or self.need.partial)
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,8 @@ def _finding(need: Need, rights: Rights) -> Finding:
         return Finding(need, "there")
     if need.service == "exchange" and rights.covered is not None and not need.least <= rights.covered | {needs.MANAGE}:
         return Finding(need, "unknown", "it was not asked about")
-    brings = sorted(set(_BRINGS[need.service]) & (rights.eligible or frozenset()) - (rights.active or frozenset()))
+    bringing = {*_BRINGS[need.service], *(("Global Reader",) if need.what_for.startswith("reading") else ())}
+    brings = sorted(bringing & (rights.eligible or frozenset()) - (rights.active or frozenset()))
     if brings:
         return Finding(need, "eligible", f"{brings[0]} is eligible and not active: activate it in PIM")
     return Finding(need, "missing", rights.unread.get(key, ""))
@@ -157,9 +161,12 @@ def _of_person(wanted: Sequence[Need], rights: Rights) -> Iterator[Condition]:
         yield Condition("directory role", f"{useful[0]} is active")
     elif ready:
         yield Condition("directory role", f"{ready[0]} is eligible and not active: activate it in PIM", stops=True)
-    else:
-        yield Condition("directory role", "none that is active lets you make applications: Cloud Application Administrator "
-                        "is the least", stops=True)  # fmt: skip
+    elif rights.who.home:
+        yield Condition("directory role", "none that is active lets you make applications here: Cloud Application Administrator "
+                        "is the least, by the delegated (GDAP) relationship", stops=True)  # fmt: skip
+    else:  # defaultuserrolepermissions: allowedToCreateApps
+        yield Condition("directory role", "none that is active lets you make applications: Cloud Application Administrator is "
+                        "the least, unless the tenant lets its members register applications of their own")  # fmt: skip
 
 
 def _held(need: Need, rights: Rights) -> tuple[frozenset[str] | None, str]:
@@ -270,6 +277,8 @@ ROLE_GROUP = "exosp"
 
 def _exchange_grants(cmdlets: Sequence[str], rights: Rights, want: Playbook | None) -> list[Grant]:
     who = rights.who
+    if all(name in needs.VIEW_ROLE for name in cmdlets) and not _writing(cmdlets):
+        return _view_only(cmdlets, who)
     recipients = any(needs.CMDLET_ROLE.get(name) == "Mail Recipients" for name in cmdlets)
     scope = _scope(want) if recipients else ""
     least = Grant(
@@ -292,6 +301,27 @@ def _exchange_grants(cmdlets: Sequence[str], rights: Rights, want: Playbook | No
     return [least, *wider, last]
 
 
+def _writing(cmdlets: Sequence[str]) -> bool:
+    return any(name.partition("-")[0] not in ("Get", "Search", "Test") for name in cmdlets)
+
+
+def _view_only(cmdlets: Sequence[str], who: Who) -> list[Grant]:
+    """Where nothing is written: roles that could not."""
+    roles = sorted({needs.VIEW_ROLE[name] for name in cmdlets})
+    named = ",".join(f'"{role}"' for role in roles)
+    least = Grant(
+        f"a role group of Exchange with {', '.join(roles)}: they read, and write nothing",
+        (
+            f'New-RoleGroup -Name "{ROLE_GROUP} reading" -Roles {named}',
+            *_member(f"{ROLE_GROUP} reading", who),
+        ),
+        "Get-ManagementRole -Cmdlet NAME shows which role of yours holds a cmdlet",
+    )
+    log = "; it does not read the audit log" if set(cmdlets) & needs.DISPENSABLE else ""
+    return [least, Grant("or, wider, the directory role Global Reader",
+                         caution=f"it reads all of Microsoft 365's settings, and writes none{log}")]  # fmt: skip
+
+
 def role_group(cmdlets: Sequence[str], who: Who, scope: str = "") -> tuple[str, ...]:
     """Exchange PowerShell, by somebody of Organization Management. Source: the help of New-ManagementRole (-EnabledCmdlets
     copies these from the parent and no others), New-ManagementScope, New-RoleGroup, Add-RoleGroupMember."""
@@ -307,13 +337,16 @@ def role_group(cmdlets: Sequence[str], who: Who, scope: str = "") -> tuple[str, 
     written = f' -CustomRecipientWriteScope "{ROLE_GROUP} mailboxes"' if scope else ""
     roles = ",".join(f'"{ROLE_GROUP} {role}"' for role in sorted(by_role))
     lines.append(f'New-RoleGroup -Name "{ROLE_GROUP}" -Roles {roles}{written}')
+    return (*lines, *_member(ROLE_GROUP, who))
+
+
+def _member(group: str, who: Who) -> tuple[str, ...]:
     if who.person:
-        return (*lines, f'Add-RoleGroupMember -Identity "{ROLE_GROUP}" -Member {literal(who.name or "USER")}')
+        return (f'Add-RoleGroupMember -Identity "{group}" -Member {literal(who.name or "USER")}',)
     app, principal = who.app_id or "APP-ID", who.object_id or "OBJECT-ID"
     return (
-        *lines,
         f"New-ServicePrincipal -AppId {app} -ObjectId {principal} -DisplayName {literal(who.name or 'exosp')}",
-        f'Add-RoleGroupMember -Identity "{ROLE_GROUP}" -Member {principal}',
+        f'Add-RoleGroupMember -Identity "{group}" -Member {principal}',
     )
 
 

@@ -178,11 +178,11 @@ SIGNIN = "tests/test_signin.py::"
 AADSTS = SIGNIN + "test_each_refusal_of_entra_has_its_error"
 TOKENS = (
     Mutant("AADSTS90055 is not waited out", "signin/refusals.py",
-           "_Row((90055, 50196), Throttled,", "_Row((90055, 50196), Forbidden,", AADSTS),
+           "(Throttled, (90055, 50196)),", "(Forbidden, (90055, 50196)),", AADSTS),
     Mutant("AADSTS90033 is not asked again", "signin/refusals.py",
-           "90033, 90090, 50033), Unreachable,", "90033, 90090, 50033), Forbidden,", SIGNIN + "test_a_transient_code_is_asked_again_whatever_its_status"),
+           "    (Unreachable, (50166,", "    (Forbidden, (50166,", SIGNIN + "test_a_transient_code_is_asked_again_whatever_its_status"),
     Mutant("AADSTS7000215 is taken for an answer that was lost", "signin/refusals.py",
-           "_Row((7000215,), Forbidden,", "_Row((7000215,), Unreachable,", AADSTS),
+           "        7000215, 7000222,", "        7000222,", AADSTS),
     Mutant("429 without an AADSTS code is not waited out", "signin/refusals.py",
            "if refusal.status == 429 or kind is Throttled:", "if kind is Throttled:",
            SIGNIN + "test_what_stands_before_the_endpoint_throttles"),
@@ -374,8 +374,11 @@ LOOKING = (
            "(look_surely if surely else look)(want", "look(want",
            SENDING + "test_verify_makes_sure_of_what_it_read"),
     Mutant("a reading that finds something to do is believed at once", "converge.py",
-           "before[-3:] == [before[-1]] * 3", "True",
+           "before[-STEADY:] == [before[-1]] * STEADY", "True",
            SENDING + "test_verify_makes_sure_of_what_it_read"),
+    Mutant("what flaps is believed before it has had its time", "converge.py",
+           "patience.clock.now() > ends and steady()", "steady()",
+           SENDING + "test_what_flaps_is_given_its_time_before_it_is_called_missing"),
 )  # fmt: skip
 
 RETRIES = (*WAITING, *GRAPH, *TRANSPORT, *TOKENS, *REMOTING, *LOOKING)

@@ -76,7 +76,10 @@ def test_consent_makes_the_enterprise_application_and_gives_the_roles(world: Wor
     assert principal.properties["appOwnerOrganizationId"] != world.tenant.tenant_id
     assert world.tenant.directory.application(APP) is None
     logged = world.tenant.directory.audits[-1]
-    assert (logged["activityDisplayName"], logged["targetResources"][0]["id"]) == ("Consent to application", principal.id)
+    assert (logged["activityDisplayName"], logged["targetResources"][0]["id"]) == (
+        "Consent to application",
+        principal.id,
+    )
 
 
 def test_consent_twice_gives_nothing_twice(world: World) -> None:

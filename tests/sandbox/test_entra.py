@@ -442,6 +442,17 @@ def test_an_unknown_route_is_named(shared: World) -> None:
     assert "saml2" in reply.json()["error_description"]
 
 
+@pytest.mark.parametrize(
+    "resource", ["https://ps.outlook.com", "Office365Exchange", EXCHANGE, "https://outlook.office.com"]
+)
+def test_introspection_takes_the_audiences_that_the_doors_take(fresh: World, resource: str) -> None:
+    """Tokens for Exchange are minted under many names, and its doors take two of them: so does what stands in for them."""
+    token = fresh.sign_in(scope=f"{resource}/.default").json()["access_token"]
+    with fresh.client() as client:
+        told = client.post(f"{fresh.login}/introspect", data={"token": token}).json()
+    assert told["active"] is (resource in (EXCHANGE, "https://outlook.office.com"))
+
+
 def test_introspection_checks_audience_time_and_the_protocols_role(fresh: World) -> None:
     """A mail server learns that a token is for Exchange, whose it is, and whether it carries the protocol's role."""
     app, principal = catalog.add_application(fresh.tenant.directory, "Mail", exchange_roles=("IMAP.AccessAsApp",))

@@ -154,6 +154,32 @@ def test_the_hosts_certificate(here):
             assert run(pool, "Get-Mailbox", Identity=SUPPORT).failed
 
 
+@pytest.mark.parametrize(
+    ("form", "says"), [(1, "Invalid provider type specified."), (2, "Keyset does not exist")], ids=["cng", "unreadable"]
+)
+def test_a_key_of_the_hosts_certificate_that_cannot_be_used(here, form, says):
+    """host-key: a CNG key, and one that the account may not read."""
+    tenant = here.tenant
+    tenant.faults.set("host-key", form)
+    right = {"AppId": tenant.admin_app_id, "CertificateThumbprint": tenant.host_thumbprint, "Organization": DOMAIN}
+    with here.pool(connected=False) as pool:
+        ran = run(pool, "Connect-ExchangeOnline", **right)
+        assert (ran.failed, ran.error) == (True, says)
+
+
+def test_a_raw_endpoint_may_not_connect(here):
+    """raw-endpoint: what shows the module's cmdlets as they are cannot connect; behind wrappers, and at full language, one
+    connects as ever."""
+    here.tenant.faults.set("raw-endpoint", 1)
+    with here.pool("ExchangeManagement", connected=False) as pool:
+        ran = here.connect(pool)
+        assert (ran.failed, ran.error_id) == (True, "ScriptsNotAllowed")
+    with here.pool(JEA, connected=False) as pool:
+        assert not joined(here, pool).failed
+    with here.pool(connected=False) as pool:
+        assert not here.connect(pool).failed
+
+
 # Whose token
 
 

@@ -91,6 +91,8 @@ HELD: dict[str, str] = {
     "assignment-required": "test_unkind_graph.test_what_the_tenant_forbids_gets_no_token",
     "dehydrated": "test_unkind_remoting.test_a_dehydrated_organization_refuses_settings_of_its_own",
     "other-cloud": "test_clouds_shapes.test_a_tenant_of_another_cloud_is_refused_in_three_forms",
+    "host-key": "test_host.test_a_key_of_the_hosts_certificate_that_cannot_be_used",
+    "raw-endpoint": "test_host.test_a_raw_endpoint_may_not_connect",
     "upsert-refused": "test_clouds_shapes.test_an_upsert_is_refused_by_cloud_or_knob",
     "role-ids": "test_graph.test_role_ids_differ_between_clouds",
 }

@@ -1,4 +1,5 @@
-"""exosp preflight: may I do this? Reads only. Exit 0 all there, 3 something is missing."""
+"""exosp preflight: may I do this? Reads only. Exit 0 all there, 3 something is missing, 1 nobody could be signed in, or the
+way to Exchange does not work."""
 
 import os
 from contextlib import ExitStack
@@ -100,10 +101,11 @@ def preflight(
             stack.callback(session._close)
             screen.tenant = session.want.tenant
             screen.working("reading what you may do")
-            reader = Reader(session.admin, session.graph, session.exchange if reaches else None, session.patience)
+            exchange = session.exchange if reaches else None
+            reader = Reader(session.admin, session.graph, exchange, session.patience, by_host=session.by_host)
             rights = reader.rights()
             which = next(name for name in needs.COMMANDS if name == command.value)
-            wanted = needs.of(which, want, None, person=rights.who.person)
+            wanted = needs.of(which, want, None, person=rights.who.person, by_host=session.by_host)
             screen.working("reading the tenant's rules")
             conditions = reader.conditions(rights.who, want) if command in (For.apply, For.plan) else ()
             first = judging.judge([need for need in wanted if need.what_for.startswith("reading")], rights)
@@ -111,7 +113,7 @@ def preflight(
                 screen.working("reading the tenant")
                 looked = _planned(session, want, which, journals(journal))
                 if looked is not None:
-                    wanted = needs.of(which, want, looked[1], person=rights.who.person)
+                    wanted = needs.of(which, want, looked[1], person=rights.who.person, by_host=session.by_host)
                     if app := touched(looked[0], wanted, rights.graph or ()):
                         rights = reader.with_owner(rights, app)
             seen = judging.judge(wanted, rights, want, conditions)
@@ -120,7 +122,7 @@ def preflight(
         else:
             emulated = session.cloud.emulated
             screen.say(report.text(seen, which, session.cloud.name, emulated=emulated, width=screen.width))
-        raise typer.Exit(0 if seen.clear else 3)
+        raise typer.Exit(1 if rights.shut else 0 if seen.clear else 3)
 
 
 def _planned(session: "Session", want: "Playbook", command: str, base: Path) -> "tuple[Snapshot, Plan] | None":

@@ -31,20 +31,30 @@ T = TypeVar("T")
 
 
 class Reader:
-    """One look at one sign-in. ``exchange`` None: nothing says where cmdlets run."""
+    """One look at one sign-in. ``exchange`` None: nothing says where cmdlets run. ``by_host``: a management host connects to
+    Exchange with a certificate of its own, so no token for it is asked for."""
 
-    def __init__(self, admin: "Admin", graph: "Graph", exchange: "Online | None", patience: "Patience") -> None:
+    def __init__(
+        self, admin: "Admin", graph: "Graph", exchange: "Online | None", patience: "Patience", *, by_host: bool = False
+    ) -> None:
+        self._by_host = by_host
         self._admin = admin
         self._graph = graph
         self._exchange = exchange
         self._patience = patience
         self._why: dict[str, str] = {}
+        self._shut = False
 
     def rights(self, *, cmdlets: bool = True, roles: bool = True) -> Rights:
-        """``cmdlets``: ask Exchange too; ``roles``: ask what lies ready in PIM."""
+        """``cmdlets``: ask Exchange too; ``roles``: ask what lies ready in PIM. Raises Error where nobody is signed in at all."""
         self._why = {}
         graph = self._try("graph", self._admin.graph_token)
-        exchange = self._try("exchange", self._admin.exchange_token)
+        if self._by_host:
+            exchange, self._why["exchange"] = None, "the host connects with a certificate of its own"
+        else:
+            exchange = self._try("exchange", self._admin.exchange_token)
+        if graph is None and exchange is None:  # once more, for its error
+            self._patience.transport(self._admin.graph_token if self._by_host else self._admin.exchange_token)
         who = _who(self._admin, exchange or graph)
         held: tuple[frozenset[str], frozenset[str] | None] | None = None
         if cmdlets and self._exchange is not None:
@@ -61,6 +71,7 @@ class Reader:
             active=_active(graph, exchange),
             eligible=eligible,
             unread=dict(self._why),
+            shut=self._shut,
         )
 
     def conditions(self, who: Who, want: "Playbook | None") -> tuple[Condition, ...]:
@@ -89,11 +100,11 @@ class Reader:
             return self._patience.transport(exchange.commands)
         except (Throttled, Unreachable):
             raise
-        except Forbidden as fault:
-            self._why["cmdlets"] = fault.what
-            return frozenset(), None
         except Error as fault:
-            self._why["cmdlets"] = fault.what
+            self._why["cmdlets"] = _said(fault)
+            if isinstance(fault, Forbidden):
+                return frozenset(), None
+            self._shut = True
             return None
 
     def _eligible(self, who: Who) -> frozenset[str] | None:
@@ -106,12 +117,19 @@ class Reader:
             return self._patience.transport(read)
         except (Throttled, Unreachable):
             raise
-        except CloudError as fault:
-            self._why[name] = fault.what
+        except Error as fault:  # a service's refusal, or a reason of this machine's that no session could be opened
+            self._why[name] = _said(fault)
             return None
-        except Error as fault:  # no session could be opened for a reason of this machine's
-            self._why[name] = fault.what
-            return None
+
+
+def _said(fault: Error) -> str:
+    """What went wrong, and its cause and what to do where the diagnosis table knows it."""
+    from ..diagnosis.naming import named
+
+    found = named(fault) if isinstance(fault, CloudError) and fault.service != "graph" else None
+    if found is None:
+        return fault.what
+    return f"{fault.what} (cause: {found.key}: {found.cause}; fix: {found.fix})"
 
 
 # What is read of the tenant's rules, and what it means. Each may be refused by itself.
@@ -142,4 +160,5 @@ def _who(admin: "Admin", token: "Token | None") -> Who:
         app_id=str(claims.get("appid") or claims.get("azp") or ""),
         object_id=str(claims.get("oid") or ""),
         tenant_id=str(claims.get("tid") or ""),
+        home=token.home if token else "",
     )

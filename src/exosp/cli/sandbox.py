@@ -47,6 +47,14 @@ Shape = Annotated[
         help="Names, role ids and refusals as in this cloud: global, gcc-high, dod, china. Hosts are loopback all the same.",
     ),
 ]  # fmt: skip
+Module = Annotated[
+    str,
+    typer.Option(
+        "--module", metavar="VERSION|none",
+        help="ExchangeOnlineManagement where PowerShell runs: another version, as 3.0.0, which has no -AccessToken; none: not "
+        "installed.",
+    ),
+]  # fmt: skip
 Listen = Annotated[int, typer.Option("--listen", metavar="PORT", help="The first of eight fixed ports; 0: free ones.")]
 
 
@@ -76,6 +84,7 @@ def up(
     mess: Mess = None,
     tenant: TenantFile = None,
     cloud: Shape = None,
+    module: Module = "",
     listen: Listen = 0,
     form: FormatOption = Format.text,
 ) -> None:
@@ -83,7 +92,9 @@ def up(
     They hold the tenant's own secrets, which are worthless outside it."""
     with Screen(form, command="sandbox") as screen:
         need_extra()
-        options = _options(seed, faults, speed, latency, cmdlet_time, mailboxes, service_principals, mess, cloud)
+        options = _options(
+            seed, faults, speed, latency, cmdlet_time, mailboxes, service_principals, mess, cloud, module
+        )
         with screen.progress("starting the emulated tenant"):
             from . import serving
         serving.up(options, tenant, _port(listen), screen)
@@ -107,6 +118,7 @@ def run(
     mess: Mess = None,
     tenant: TenantFile = None,
     cloud: Shape = None,
+    module: Module = "",
     listen: Listen = 0,
 ) -> None:
     """Run one command against a fresh tenant, with all variables set, and return its exit code. Its input and output are
@@ -115,7 +127,9 @@ def run(
         need_extra()
         from . import serving
 
-        options = _options(seed, faults, speed, latency, cmdlet_time, mailboxes, service_principals, mess, cloud)
+        options = _options(
+            seed, faults, speed, latency, cmdlet_time, mailboxes, service_principals, mess, cloud, module
+        )
         raise typer.Exit(serving.run(options, tenant, _port(listen), command))
 
 
@@ -129,8 +143,10 @@ def _options(
     service_principals: int,
     mess: int | None,
     cloud: str | None,
+    module: str,
 ) -> dict[str, Any]:
-    return {
+    given = {"module": _module(module)} if module else {}
+    return given | {
         "seed": seed,
         "faults": faults,
         "speed": _not_negative(speed, "--speed"),
@@ -170,6 +186,16 @@ def _shape(name: str | None) -> str:
     if name is not None and name not in SHAPES:
         raise _wrong(f"{name!r} is no cloud", "--cloud-shape", f"there are: {', '.join(SHAPES)}")
     return name or ""
+
+
+def _module(version: str) -> str:
+    """A version; empty for none."""
+    parts = version.split(".")
+    if version != "none" and not (
+        2 <= len(parts) <= 4 and all(p.isascii() and p.isdigit() and len(p) < 10 for p in parts)
+    ):
+        raise _wrong(f"{version!r} is no version", "--module", "write 3.0.0, or none where it is not installed")
+    return "" if version == "none" else version
 
 
 def _port(number: int) -> int:

@@ -47,7 +47,7 @@ def signing_in(way: "Way", want: Playbook) -> "Way":
     )
 
 
-def nobody(want: Playbook) -> NotHere:
+def nobody(want: Playbook, cloud: Cloud) -> NotHere:
     """Why there is no token where nobody may be asked, and the credential is not here."""
     if want.delegated:
         return NotHere("people sign in to this application, and nobody was asked to", service="token", hint=HOW)
@@ -55,7 +55,7 @@ def nobody(want: Playbook) -> NotHere:
         return NotHere(
             "it is a managed identity: Azure gives tokens for it to its workload alone",
             service="token",
-            hint="log in there by hand, with a token for https://outlook.office365.com/.default",
+            hint=f"log in there by hand, with a token for {cloud.exchange_scope}",
         )
     return NotHere(
         "the application proves itself by a federated credential, which only its workload can use",

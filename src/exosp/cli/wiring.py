@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
 
 from .. import clouds, consent, mail, playbook, signin
 from ..clouds import Cloud
@@ -96,6 +97,9 @@ class Session:
         self._renewed = 0  # how often the token was renewed
         self._took: dict[object, int] = {}  # the renewal at which each taker took it
         address = _remoting(want, self.environment)
+        self.by_host = "thumbprint" in parse_qs(
+            urlsplit(address).query
+        )  # the host connects; no token for Exchange goes there
         way = remotings.choose(address)
         setting = remotings.Setting(self.cloud, self.environment, self._connect, self._sign_in, want.tenant, commands)
         self.way, self.remoting, self.pieces = way.name, way.opens(address, setting), way.pieces
@@ -138,7 +142,7 @@ class Session:
     def _tenant_id(self) -> str:
         """The id of the tenant that the playbook names, from a token issued there. Raises UsageError where that is not
         the one that the environment says."""
-        token = self.patience.transport(self.admin.exchange_token)
+        token = self.patience.transport(self.admin.graph_token if self.by_host else self.admin.exchange_token)
         found = str(token.claims.get("tid", ""))
         said = self.environment.get("AZURE_TENANT_ID", "")
         if _GUID.fullmatch(said) and said.lower() != found.lower():
@@ -206,7 +210,7 @@ class Session:
         if self.want.app.managed_identity is not None:
             return self._identity_token(self.want.app.managed_identity)
         if self.want.app.credential is None or isinstance(self.vault, Nowhere):
-            raise nobody(self.want)
+            raise nobody(self.want, self.cloud)
         kept = self.vault.load()
         if kept is None:
             raise Missing(
@@ -226,7 +230,7 @@ class Session:
         from ..signin import workload
 
         if not workload.here():
-            raise nobody(self.want)
+            raise nobody(self.want, self.cloud)
         directory = self.tenant.directory
         found = directory.principal(AppId(id_)) or directory.principal_by_object_id(id_)
         if found is None:
@@ -322,11 +326,10 @@ def _remoting(want: playbook.Playbook, environment: Mapping[str, str]) -> str:
     if environment.get("EXOSP_REMOTING"):
         return environment["EXOSP_REMOTING"]
     reach = want.exchange
-    named = [name for name in ("host", "port", "path", "auth", "configuration") if getattr(reach, name)]
+    asked = ("auth", "configuration", "app", "thumbprint")
+    named = [name for name in ("host", "port", "path", *asked) if getattr(reach, name)]
     if reach.remoting in (None, "winrm") and reach.host:
-        query = "&".join(
-            f"{name}={value}" for name, value in (("auth", reach.auth), ("configuration", reach.configuration)) if value
-        )
+        query = "&".join(f"{name}={value}" for name in asked if (value := getattr(reach, name)))
         return f"winrm://{reach.host}:{reach.port or 5986}{reach.path or '/wsman'}" + (f"?{query}" if query else "")
     where = str(reach.place or want.path)
     if reach.remoting is None or reach.remoting == "winrm":

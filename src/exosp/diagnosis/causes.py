@@ -9,14 +9,14 @@ Cause = Literal[
     # The application and its credential, in Entra
     "client-id-wrong", "tenant-wrong", "cloud-wrong", "app-not-in-tenant", "app-disabled", "app-single-tenant",
     "secret-id-for-value", "secret-wrong", "secret-expired", "secret-missing",
-    "certificate-not-registered", "certificate-expired", "assertion-wrong", "clock-wrong",
-    "federated-subject", "federated-issuer", "federated-audience", "federated-missing",
+    "certificate-not-registered", "certificate-expired", "assertion-wrong", "assertion-expired", "clock-wrong",
+    "federated-subject", "github-immutable-subject", "federated-issuer", "federated-audience", "federated-missing",
     "credential-policy", "not-replicated",
     # What the token is asked for
     "scope-wrong", "scope-not-default", "scope-two-resources", "resource-missing", "grant-type-wrong",
     "request-malformed", "redirect-wrong", "public-client-off", "pkce-wrong", "code-used-up", "token-cache-stale",
     # Consent and kinds of permission
-    "role-missing", "consent-missing", "consent-admin-only", "delegated-for-application", "application-for-delegated",
+    "role-missing", "consent-missing", "consent-admin-only", "partner-consent", "partner-relation", "delegated-for-application", "application-for-delegated",
     "wrong-permission", "assignment-required", "preauthorization-missing",
     # The token itself
     "wrong-audience", "token-expired", "token-malformed", "token-too-long", "refresh-token-expired",
@@ -66,8 +66,10 @@ WORDS: dict[Cause, str] = {
     "certificate-not-registered": "the certificate that signed is not registered with the application",
     "certificate-expired": "the application's certificate has expired",
     "assertion-wrong": "the signed client assertion is wrong: audience, issuer, subject, algorithm or thumbprint",
+    "assertion-expired": "the signed assertion has expired: one made once and kept",
     "clock-wrong": "this machine's clock is wrong",
     "federated-subject": "the federated credential's subject is not the one presented",
+    "github-immutable-subject": "GitHub presents the subject with ids in it, and the federated credential has the older form",
     "federated-issuer": "the federated credential's issuer is not the one presented",
     "federated-audience": "the federated credential's audience is not the one presented",
     "federated-missing": "the application has no federated credential for this workload",
@@ -87,6 +89,8 @@ WORDS: dict[Cause, str] = {
     "role-missing": "the token's roles lack the application role of the protocol: not added, or not consented to",
     "consent-missing": "nobody has consented to the permission the application asks for",
     "consent-admin-only": "the permission needs an administrator's consent",
+    "partner-consent": "the application is not authorized in the customer's tenant, which a partner's people need beforehand",
+    "partner-relation": "a partner's account, and no delegated (GDAP) relationship with this tenant lets it in",
     "delegated-for-application": "a delegated permission or token is used where the application signs in by itself",
     "application-for-delegated": "an application permission is used where a person signs in",
     "wrong-permission": "the application has another permission than the one this protocol needs",

@@ -1,7 +1,7 @@
 """Symptoms of people's sign-ins, of consent and of policies, by Entra's codes; and the form of all of Entra's rows."""
 
+from ..aadsts import FIXES
 from .causes import Cause
-from .remedies import LOGS
 from .row import TOKEN, Certainty, Row, Weight, because
 
 PAGE = "learn.microsoft.com, Microsoft Entra authentication and authorization error codes"
@@ -12,14 +12,13 @@ def entra(
     source: str = PAGE, certainty: Certainty = "A", propagation: bool = False, says: tuple[str, ...] = (),
     weight: Weight = "code",
 ) -> Row:  # fmt: skip
-    """One of Entra's codes. ``says`` are texts that also come without their code."""
+    """One of Entra's codes. ``says`` are texts that also come without their code. Without ``fix`` it is that of the errors
+    of exosp's own sign-in, where there is one."""
     return Row(
         f"aadsts{code}", TOKEN, None, f"AADSTS{code}: {example}", because(*causes), source, certainty,
-        says=says, code=code, weight=weight, propagation=propagation, given_fix=fix, given_cmdlet=cmdlet,
+        says=says, code=code, weight=weight, propagation=propagation, given_fix=fix or FIXES.get(code, ""), given_cmdlet=cmdlet,
     )  # fmt: skip
 
-
-OWN_CLIENT = "sign in with a client of your own tenant that has the delegated permission, or with an application"
 
 ROWS: tuple[Row, ...] = (
     # Consent
@@ -29,10 +28,12 @@ ROWS: tuple[Row, ...] = (
           ("consent-missing", "a person signed in through a client that has no Exchange permission: Azure CLI's has none"),
           certainty="B", says=("The user or administrator has not consented to use the application",)),
     entra(65002, "Consent between first party application and first party resource must be configured via preauthorization.",
-          ("preauthorization-missing", "Microsoft's own client may not ask for this resource"), fix=OWN_CLIENT, certainty="C", source="public reports"),
+          ("preauthorization-missing", "Microsoft's own client may not ask for this resource"), certainty="C", source="public reports"),
     entra(65004, "User declined to consent to access the app.", ("consent-missing", "the person said no on the consent page"),
           fix="sign in again and accept, or let an administrator consent"),
     entra(90094, "AdminConsentRequired - Administrator consent is required.", "consent-admin-only", says=("Need admin approval",)),
+    entra(90099, "The application 'APPLICATION-ID' (NAME) has not been authorized in the tenant 'TENANT-ID'. Applications must be authorized to access the customer tenant before partner delegated administrators can use them.",
+          "partner-consent", says=("before partner delegated administrators can use them",)),
     entra(90093, "GraphUserUnauthorized - Graph returned with a forbidden error code for the request.", ("consent-admin-only", "the person may not consent for the organization")),
     entra(90095, "AdminConsentRequiredRequestAccess - Admin consent is required; the user can ask for it.", "consent-admin-only"),
     entra(900941, "AdminConsentRequiredDueToRiskyApp - App is considered risky.", ("consent-admin-only", "the application counts as risky (unverified publisher), so an administrator must consent")),
@@ -87,7 +88,7 @@ ROWS: tuple[Row, ...] = (
     entra(500341, "The user account has been deleted from the directory.", ("user-unknown", "the account was deleted"), certainty="B"),
     entra(51004, "UserAccountNotInDirectory - The user account doesn't exist in the directory.", "user-unknown"),
     entra(50020, "UserUnauthorized - User account from identity provider 'live.com' does not exist in tenant and cannot access the application.",
-          ("guest-user", "the account is another tenant's or a personal one, and no guest here"), ("tenant-wrong", "the sign-in went to a tenant that is not the account's"), ("app-single-tenant", "the application takes accounts of its own tenant only"), "personal-account",
+          ("guest-user", "the account is another tenant's or a personal one, and no guest here"), ("tenant-wrong", "the sign-in went to a tenant that is not the account's"), ("app-single-tenant", "the application takes accounts of its own tenant only"), "personal-account", "partner-relation",
           says=("User account … from identity provider … does not exist in tenant",)),
     entra(500200, "User account is a personal Microsoft account. Personal Microsoft accounts are not supported for this application.", "personal-account", certainty="B"),
     entra(500201, "We are unable to issue tokens from this API version for a Microsoft account. Please contact the application vendor as they need to use version 2.0 of the protocol to support this.",
@@ -134,7 +135,7 @@ ROWS: tuple[Row, ...] = (
     entra(53002, "ApplicationUsedIsNotAnApprovedApp - The app used isn't an approved app for Conditional Access.", ("conditional-access", "a policy asks for an approved client app")),
     entra(53003, "BlockedByConditionalAccess - Access has been blocked by Conditional Access policies. The access policy does not allow token issuance.",
           ("conditional-access", "a Conditional Access policy blocks it; for applications, one for workload identities"), ("conditional-access", "the sign-in comes from a country or address that a policy blocks, or by device code, which a policy forbids"),
-          fix=f"{LOGS}; then exclude the application or the user", certainty="K", says=("Access has been blocked by Conditional Access policies",)),
+          certainty="K", says=("Access has been blocked by Conditional Access policies",)),
     entra(53004, "ProofUpBlockedDueToRisk - User needs to complete the multifactor authentication registration process before accessing this content.", "mfa-required"),
     entra(53005, "Application needs to enforce Intune protection policies.", ("device-not-compliant", "a policy demands an app that Intune protects; a person signed in"),
           fix="sign in with an application instead", certainty="B", source="public reports"),
@@ -143,7 +144,7 @@ ROWS: tuple[Row, ...] = (
     entra(53011, "User blocked due to risk on home tenant.", ("user-locked", "the account counts as at risk"), certainty="K"),
     entra(530003, "Your device is required to be managed to access this resource.", "device-not-compliant", certainty="B"),
     entra(530032, "BlockedByConditionalAccessOnSecurityPolicy - The tenant admin has configured a security policy that blocks this request.",
-          ("conditional-access", "a security policy blocks it"), fix=LOGS),
+          ("conditional-access", "a security policy blocks it")),
     entra(530034, "A delegated administrator was blocked from accessing the tenant due to account risk in their home tenant.", "conditional-access", certainty="B"),
     entra(530036, "Access has been blocked by Conditional Access policies for authentication flows (device code).", ("conditional-access", "a policy forbids the device code flow"), certainty="K"),
     entra(135011, "Device used during the authentication is disabled.", "device-not-compliant"),

@@ -236,7 +236,8 @@ class AdminApi:
         if isinstance(whole, CloudError):
             return Failed(whole)
         self._has_worked = True
-        [answer] = settle(cmdlet, [item] if item else [], whole.rows, (), whole.warnings)
+        named = [item] if item is not None and not cmdlet.spec.alone else []
+        [answer] = settle(cmdlet, named, whole.rows, (), whole.warnings)
         return answer
 
     def _refusal(self, reply: Reply, cmdlet: Cmdlet, signed: _Signed) -> CloudError | None:

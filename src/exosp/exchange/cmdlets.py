@@ -39,6 +39,7 @@ class Spec:
 
     ``over``: the parameter that takes pipeline input. ``join``: see above. ``shared``: rows are joined by address and
     show all of their addresses, so one row may answer several items, and a row that matches no item answers none.
+    ``alone``: rows name no item, so no two share a pipeline or a request of a batch: ``over`` is a parameter of each.
     ``role``: the management role that holds the cmdlet (FACTS: a cmdlet the caller may not run does not exist).
     ``audit``: parameters that an audit alone gives; ``audits``: so is the whole cmdlet, and nothing else demands it."""
 
@@ -46,6 +47,7 @@ class Spec:
     over: str | None = None
     join: tuple[tuple[str, ...], ...] = ()
     shared: bool = False
+    alone: bool = False
     role: str = ""
     audit: Mapping[str, Kind] = field(default_factory=dict)
     audits: bool = False
@@ -130,7 +132,9 @@ CMDLETS: Mapping[str, Spec] = {
          "RecipientAdministrativeUnitScope": "string"}, role=_ROLES,
     ),
     "Remove-ManagementRoleAssignment": Spec({"Identity": "string", "Confirm": "switch"}, role=_ROLES),
-    "Test-ServicePrincipalAuthorization": Spec({"Identity": "string", "Resource": "string"}, role=_ROLES),
+    "Test-ServicePrincipalAuthorization": Spec(
+        {"Identity": "string", "Resource": "string"}, over="Resource", alone=True, role=_ROLES
+    ),
     # An audit's own
     "Get-User": Spec({"Identity": "string", "ResultSize": "string"}, role=_VIEW_RECIPIENTS, audits=True),
     "Get-MailboxFolderPermission": Spec(
@@ -184,12 +188,17 @@ class Cmdlet:
     def spec(self) -> Spec:
         return CMDLETS[self.name]
 
+    def about(self, item: "Item") -> "Cmdlet":
+        """The same without input, asked about one item."""
+        assert self.over is not None, "only what takes input has items"
+        return Cmdlet(self.name, {**self.parameters, self.over: item.send})
+
     def values(self) -> frozenset[str]:
         """The texts among the parameters' values, lower case: an error that names one of these names no item."""
         return frozenset(str(value).lower() for value in self.parameters.values() if isinstance(value, str))
 
     def __str__(self) -> str:
-        """As a person would type it, secrets left out."""
+        """As a person would type it, secrets left out; of the cmdlets to load, their number."""
         return " ".join([self.name, *(self._shown(name, value) for name, value in self.parameters.items())])
 
     def __repr__(self) -> str:
@@ -204,6 +213,8 @@ class Cmdlet:
             case "bool" | "bool-or-null":
                 return f"-{name} ${'null' if value is None else str(value).lower()}"
             case "list" if isinstance(value, tuple | list):
+                if name == "CommandName" and len(value) > 3:  # ours, always the same
+                    return f"-{name} {value[0]},… ({len(value)} in all)"
                 return f"-{name} {','.join(map(str, value))}"
             case _:
                 return f"-{name} {value}"

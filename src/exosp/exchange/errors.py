@@ -88,8 +88,8 @@ class _Row:
 
 
 _ADMINS = (
-    "give the caller Exchange.ManageAsApp (an application) and the Entra role Exchange Administrator; "
-    "new roles take minutes to an hour"
+    "give the caller Exchange.ManageAsApp (an application) and the Entra role Exchange Administrator (a partner's person: by the "
+    "GDAP relationship); new roles take minutes to an hour"
 )
 
 _TABLE: tuple[_Row, ...] = (

@@ -255,14 +255,15 @@ class Online:
         return bool(rows and truth(rows[0], "IsDehydrated"))
 
     def in_scope(self, entry: ExchangeEntry, role: str, mailboxes: Sequence[Mailbox]) -> dict[MailboxId, bool]:
-        """Test-ServicePrincipalAuthorization. Its rows name no mailbox, so each mailbox is asked about alone."""
+        """Test-ServicePrincipalAuthorization. Its rows name no mailbox, so each mailbox is asked about alone, several at
+        once."""
+        cmdlet = Cmdlet("Test-ServicePrincipalAuthorization", {"Identity": entry.object_id}, over="Resource")
+        answers = self._ask(cmdlet, [Item(mailbox.id, frozenset()) for mailbox in mailboxes])
         found = {}
-        for mailbox in mailboxes:
-            parameters = {"Identity": entry.object_id, "Resource": mailbox.id}
-            try:
-                rows = self._rows(Cmdlet("Test-ServicePrincipalAuthorization", parameters))
-            except (Missing, NotYetVisible, Conflict):
+        for mailbox, answer in zip(mailboxes, answers, strict=True):
+            if isinstance(answer, tenant.Failed) and isinstance(answer.error, Missing | NotYetVisible | Conflict):
                 continue
+            rows = _rows(answer, cmdlet, mailbox.address)
             said = [truth(row, "InScope") for row in rows if shown(row, "RoleName").lower() == role.lower()]
             if None not in said:
                 found[mailbox.id] = any(said)

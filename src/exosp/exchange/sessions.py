@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
-from ..errors import CloudError, Missing, Unreachable
+from ..errors import CloudError, Missing, Throttled, Unreachable
 from ..tenant import Failed
 from .cmdlets import OURS, Answer, Cmdlet, Item, Pages, Row, cut_short
 from .errors import EXPIRED, SERVICE, SIGN_IN_AGAIN, Record, meaning
@@ -195,7 +195,18 @@ class Sessions:
         """See ``Remoting.run``. An Error that is no CloudError (wrong usage) is raised."""
         return iter(self._run(cmdlet, items))
 
+    def _one_by_one(self, cmdlet: Cmdlet, items: Sequence[Item]) -> list[Answer]:
+        """A pipeline each. After one that the channel or the service did not take, the rest have the same answer."""
+        answers: list[Answer] = []
+        for item in items:
+            answers += self._run(cmdlet.about(item), [])
+            if isinstance(answers[-1], Failed) and isinstance(answers[-1].error, Throttled | Unreachable):
+                break
+        return answers + answers[-1:] * (len(items) - len(answers))
+
     def _run(self, cmdlet: Cmdlet, items: Sequence[Item]) -> list[Answer]:
+        if items and cmdlet.spec.alone:
+            return self._one_by_one(cmdlet, items)
         try:
             session = self._session()
         except CloudError as fault:
@@ -372,10 +383,10 @@ class Sessions:
         )
 
     def _refused(self, record: Record, cmdlet: Cmdlet) -> CloudError:
-        """Why the session could not connect."""
+        """Why the session could not connect. What it comes from stands in the diagnosis table, and is said where errors are."""
         error = meaning(record, cmdlet).error
         if error.code == "CommandNotFoundException" and self._lacks:
-            error.hint = self._lacks
+            error.hint = self._lacks if "Connect-" in record.text else ""
         if error.code == "NamedParameterNotFound":
             return Missing(
                 f"ExchangeOnlineManagement at {self._where} is too old: {error.what}",
@@ -384,32 +395,10 @@ class Sessions:
                 code="NamedParameterNotFound",
                 hint="Update-Module ExchangeOnlineManagement there: -AccessToken needs 3.1.0 or newer",
             )
-        cause = next((row for row in _CAUSES if re.search(row[0], record.text, re.IGNORECASE)), None)
-        if cause is not None:
-            error.hint = cause[1]
         return error
 
 
 _ABSENT = re.compile(r"CommandNotFoundException|is not recognized", re.IGNORECASE)
-
-# What a host says while it connects, and what helps. Sources: Connect-ExchangeOnline's article on certificates (CNG is not
-# supported), office-docs-powershell#10728 (keyset), pypsrp#103 (no-language mode), FACTS on the admin connection.
-_CAUSES: tuple[tuple[str, str], ...] = (
-    (r"keyset does not exist",
-     "the account on the host cannot read the certificate's private key: give it Read on the key (certlm.msc, All Tasks, "
-     "Manage Private Keys)"),
-    (r"invalid provider type specified|\bCNG\b",
-     "the certificate's key is a CNG one, which ExchangeOnlineManagement does not take: make it with a CSP provider "
-     "(New-SelfSignedCertificate -KeySpec KeyExchange -Provider 'Microsoft Enhanced RSA and AES Cryptographic Provider')"),
-    (r"certificate.{0,80}(not found|could not be found|cannot be found|couldn't be found)",
-     "no certificate of that thumbprint in the host's LocalMachine\\My store: Get-ChildItem Cert:\\LocalMachine\\My lists them"),
-    (r"no-language mode|syntax is not supported by this runspace",
-     "the endpoint runs no scripts, and the module needs some: give it wrapper functions (exosp template host)"),
-    (r"could not load file or assembly",
-     "two modules in one session want different assemblies: load ExchangeOnlineManagement alone in this session"),
-    (r"Update-ModuleManifest",
-     "PowerShellGet is missing or too old on the host: Install-Module PowerShellGet -Force there"),
-)  # fmt: skip
 
 
 def _refused_sign_in(answer: Answer) -> bool:

@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from ..diagnosis.decision import ROWS
+from ..diagnosis.naming import told
 from ..diagnosis.reading import Reading
 from ..diagnosis.row import Row
 from ..redaction import redact
 from .answers import DEEPER, FRESH, Answer, Found, by_token, ranked
-from .clues import fits, speak
+from .clues import Clue, fits, speak
 from .nearest import nearest
 from .tokens import Fault, Token, strings, tokens
 from .topics import Topics
@@ -116,6 +117,8 @@ class _Reader:
         before = "\n".join((*around[begin - top : line - top], around[line - top][:begins]))
         near = Reading("\n".join(around))
         clues = speak(near, frozenset((row.id,))).get(row.id, [])
+        if (key := told(row, near.flat)) is not None:
+            clues = [Clue(key, "", "the message itself says so"), *clues]
         self._found[row.id] = Found(
             row, first + line + 1, first + begin, len(DEEPER.findall(before)), PLACE[row.id], _excerpt(around, line - top, last - top, begins),
             tuple(clue for clue in clues if fits(clue, row)),

@@ -36,7 +36,7 @@ LEVELS: dict[str, dict[str, bool]] = {
     "mailboxes.send_as": {"from": NEEDED, "by": OPTIONAL},
     "exchange": {
         "remoting": OPTIONAL, "host": OPTIONAL, "port": OPTIONAL, "path": OPTIONAL, "auth": OPTIONAL,
-        "configuration": OPTIONAL,
+        "configuration": OPTIONAL, "app": OPTIONAL, "thumbprint": OPTIONAL,
     },
 }  # fmt: skip
 """Every key there is, by the mapping it stands in."""

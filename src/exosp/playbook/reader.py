@@ -355,6 +355,12 @@ class Reader(Keys):
         if keys is None:
             return Reach()
         read = self.optional
+        for one, other in (("app", "thumbprint"), ("thumbprint", "app")):
+            if one in keys and other not in keys:
+                self.fault(
+                    keys[one][0].start, f"`exchange.{one}` goes with `{other}`",
+                    "the application's client ID, and the thumbprint of its certificate on the host",
+                )  # fmt: skip
         return Reach(
             remoting=read(keys, "remoting", self.one_of(rules.REMOTINGS, "remoting"), field="exchange.remoting"),
             host=read(keys, "host", rules.host, field="exchange.host"),
@@ -362,6 +368,8 @@ class Reader(Keys):
             path=read(keys, "path", rules.url_path, field="exchange.path"),
             auth=read(keys, "auth", self.one_of(rules.AUTHS, "way to authenticate"), field="exchange.auth"),
             configuration=read(keys, "configuration", rules.configuration, field="exchange.configuration"),
+            app=read(keys, "app", rules.app_id, field="exchange.app"),
+            thumbprint=read(keys, "thumbprint", rules.thumbprint, field="exchange.thumbprint"),
             place=self.place(key.start),
         )
 

@@ -175,6 +175,15 @@ def configuration(value: str) -> str:
     return value
 
 
+def thumbprint(value: str) -> str:
+    if not re.fullmatch(r"[0-9a-fA-F]{40}", value):
+        raise Refused(
+            "is not 40 hexadecimal digits",
+            "certutil -store My on the host shows it; write it in quotes, without blanks",
+        )
+    return value.upper()
+
+
 def nearest(word: str, known: Iterable[str], taken: Container[str] = ()) -> str | None:
     """The known word that this one is most likely meant to be; of two equally near, one that is not ``taken``."""
     from difflib import SequenceMatcher  # only when something is wrong already

@@ -109,7 +109,8 @@ class Box:
 
 @dataclass(frozen=True)
 class Reach:
-    """How Exchange's cmdlets are reached. None: the playbook does not say. An IPv6 ``host`` stands in brackets."""
+    """How Exchange's cmdlets are reached. None: the playbook does not say. An IPv6 ``host`` stands in brackets. ``app`` and
+    ``thumbprint``: the application, and its certificate in the host's own store, by which the host connects to Exchange."""
 
     remoting: str | None = None
     host: str | None = None
@@ -118,6 +119,8 @@ class Reach:
     auth: str | None = None
     configuration: str | None = None
     place: Place | None = None
+    app: str | None = None
+    thumbprint: str | None = None
 
 
 @dataclass(frozen=True)

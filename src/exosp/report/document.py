@@ -4,7 +4,8 @@ from typing import Any
 
 from ..clouds import Cloud
 from ..converge import Result
-from ..errors import Error, PlaybookError
+from ..diagnosis.naming import named
+from ..errors import CloudError, Error, PlaybookError
 from ..plan import Plan, change_json
 from ..probes import Proof
 from ..sending import Applied, Outcome, Refused, Skipped
@@ -61,6 +62,8 @@ def _outcome(outcome: Outcome | None) -> dict[str, Any]:
 
 def fault(error: Error) -> dict[str, Any]:
     found: dict[str, Any] = {"what": error.what, "where": error.where, "hint": error.hint}
+    if isinstance(error, CloudError) and (why := named(error)) is not None:
+        found |= {"key": why.key, "cause": why.cause, "fix": why.fix, "row": why.row}
     if isinstance(error, PlaybookError):
         found["faults"] = [{"line": f.line, "column": f.column, "what": f.what, "hint": f.hint} for f in error.faults]
     return found

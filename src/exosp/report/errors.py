@@ -1,4 +1,5 @@
-"""An Error as a person reads it: what, where, what to do. All faults of a playbook stand in one text.
+"""An Error as a person reads it: what, where, its cause where the diagnosis table knows one, what to do. All faults of a
+playbook stand in one text.
 
 ::
 
@@ -9,6 +10,7 @@
 
 import textwrap
 
+from ..diagnosis.naming import Named, named
 from ..errors import CloudError, Error, Fault, PlaybookError, Throttled
 from .plain import plain
 
@@ -22,13 +24,22 @@ def error(fault: Error, *, width: int = WIDTH) -> str:
     lines = _labelled("error: ", fault.what, width)
     if fault.where:
         lines += [f"  --> {plain(fault.where)}"]
+    found = None
     if isinstance(fault, CloudError):
+        found = named(fault)
         lines += _answer(fault, width)
-    if fault.hint:
-        lines += _labelled("  = help: ", fault.hint, width)
+    if found is not None:
+        lines += _labelled("  = cause: ", cause(found), width)
+    if found is not None or fault.hint:
+        lines += _labelled("  = help: ", fault.hint if found is None else found.fix, width)
     elif isinstance(fault, Throttled) and fault.after is not None:
         lines += _labelled("  = help: ", f"try again in {fault.after:g} seconds", width)
     return "\n".join(lines)
+
+
+def cause(found: Named) -> str:
+    """A cause by its name and in words."""
+    return f"{found.key}: {found.cause}"
 
 
 def _playbook(fault: PlaybookError, width: int) -> str:

@@ -17,6 +17,7 @@ def who(found: Who, cloud: str, *, emulated: bool) -> str:
     name = plain(found.name) or found.app_id or "?"
     where = f"{cloud}{' (emulated)' if emulated else ''}"
     ends = "" if found.person else f", app ID {found.app_id or '?'}, object ID {found.object_id or '?'}"
+    ends += f", of the tenant {found.home}" if found.home else ""
     return f"{name}, {kind} by {found.sign_in}{ends}; tenant {found.tenant_id or '?'}, cloud {where}"
 
 
@@ -77,6 +78,8 @@ def _findings(findings: Sequence[Finding], width: int) -> Iterator[str]:
             reasons.add(finding.why)
         if finding.state == "missing" and need.others_can:
             lines.append(wrapped("apply goes on without it, and says who must consent", width, 6))
+        if finding.state == "missing" and need.partial:
+            lines.append(wrapped("audit goes on without it, and says what it did not see", width, 6))
         yield "\n".join(lines)
 
 
@@ -88,6 +91,8 @@ def _condition(condition: Condition, width: int) -> str:
 def _end(found: Preflight) -> str:
     if found.missing:
         return f"{len(found.missing)} of {len(found.findings)} rights are missing."
+    if found.rights.shut:
+        return f"{len(found.unknown)} could not be told: the way to Exchange's cmdlets does not work."
     if not found.clear:
         return "All rights are there, and a rule of the tenant's will stop it."
     if found.unknown:
@@ -107,7 +112,7 @@ def document(found: Preflight, command: str) -> dict[str, Any]:
         "for": command,
         "who": {
             "kind": "person" if me.person else "application", "sign_in": me.sign_in, "name": me.name, "appid": me.app_id,
-            "oid": me.object_id, "tid": me.tenant_id,
+            "oid": me.object_id, "tid": me.tenant_id, **({"home": me.home} if me.home else {}),
         },
         "rights": {
             "graph": _list(rights.graph), "exchange": _list(rights.exchange), "cmdlets": _list(rights.cmdlets),
@@ -122,7 +127,7 @@ def document(found: Preflight, command: str) -> dict[str, Any]:
         ],
         "conditions": [{"name": c.name, "what": c.what, "stops": c.stops} for c in found.conditions],
         "grants": [{"what": g.what, "commands": list(g.commands), "caution": g.caution} for g in found.grants],
-        "complete": found.clear,
+        "complete": found.clear and not found.rights.shut,
     }  # fmt: skip
 
 

@@ -10,11 +10,14 @@ from typing import Any
 
 from ..converge import Result
 from ..diagnosis import DEPTH, TOKEN
+from ..diagnosis.naming import named
+from ..errors import CloudError
 from ..plan import Change, Plan, Refusal
 from ..probes import Proof
 from ..sending import Applied, Outcome, Refused, Skipped
 from ..steps import STEPS, name
 from ..verify import Verdict
+from .errors import cause
 from .plain import plain
 
 WIDTH = 100
@@ -137,8 +140,11 @@ def outcome(change: Change, came: Outcome, width: int = WIDTH) -> str:
             lines = [f"  failed   {_title(change)}", wrapped(error.what, width, 11 + COLUMN)]
             if error.where:
                 lines.append(f"{'':{11 + COLUMN}}--> {plain(error.where)}")
-            if error.hint:
-                lines.append(_marked(f"{'':{11 + COLUMN}}= help: ", error.hint, width))
+            why = named(error) if isinstance(error, CloudError) else None
+            if why is not None:
+                lines.append(_marked(f"{'':{11 + COLUMN}}= cause: ", cause(why), width))
+            if advice := why.fix if why is not None else error.hint:
+                lines.append(_marked(f"{'':{11 + COLUMN}}= help: ", advice, width))
             return "\n".join(lines)
 
 
@@ -256,8 +262,8 @@ def _causes(found: Verdict, width: int) -> Iterator[str]:
         return
     yield ""
     yield wrapped("From the outside in; what lies further in may only follow from it:", width)
-    for number, cause in enumerate(found.causes, 1):
-        yield _marked(f"  {number}. ", f"{cause.cause} ({_count(cause.logins, 'login')})", width)
+    for number, one in enumerate(found.causes, 1):
+        yield _marked(f"  {number}. ", f"{one.cause} ({_count(one.logins, 'login')})", width)
 
 
 def sampled(sample: tuple[int, int, int], width: int = WIDTH) -> str:

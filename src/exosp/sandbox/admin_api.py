@@ -3,7 +3,7 @@
 It runs the same cmdlets as the management host, by the same engine, and is as undocumented as the real one: sources are
 named in ``admin_api_call`` and beside each rule. A route that is not here answers 501 and names itself.
 
-It does not imitate: partners (the token's own tenant is served), routing by anchor except where a knob
+It does not imitate: a partner's token of another tenant (that of the customer's is served), routing by anchor except where a knob
 says so, EXOBanner, $metadata, clixml, the headers that tell of budgets. Items of a $batch run one after another.
 """
 
@@ -268,11 +268,14 @@ class _Api:
             self._tenant.exchange.role_groups.get(object_id, set()),
         )
         if not held:
-            # The text is what Connect-ExchangeOnline reports; that it is this answer's body is an assumption.
+            # The texts are what Connect-ExchangeOnline reports; that it is this answer's body is an assumption.
             said = (
                 f"The role assigned to application {app_id} isn't supported in this scenario. Please check online documentation "
                 "for assigning correct Directory Roles to Azure AD Application for EXO App-Only Authentication."
             )
+            if "scp" in claims:  # office-docs-powershell#6271
+                name = str(claims.get("upn") or claims.get("unique_name") or "")
+                said = f'The user "{name}" isn\'t assigned to any management roles.'
             raise _Turned(web.Response(status=403, text=said))
         return Connection("", 0, object_id, app_id, self._tenant.domain, float(claims["exp"]), held, held)
 

@@ -61,6 +61,8 @@ EXCHANGE_SCOPES: dict[str, str] = {
     "EWS.AccessAsUser.All": "3b5f3d61-589b-4a3c-a359-5dd4b5ee5bd5",
     "Exchange.Manage": "ab4f2b77-0b06-4fc1-a9de-02113fc2ab7c",
     "Exchange.ManageV2": "44d6b5f2-d42b-4fa7-b999-1c5fcab98e4d",
+    "AdminApi.AccessAsUser.All": "c1b5d1a4-3f0e-4a6e-9c64-0d6f5f0a7b11",  # no source has its id
+    "user_impersonation": "a5f1a2ce-6f38-4d1b-8d5e-2d2c5a9c2f10",  # nor this one's
 }
 
 GRAPH_APP_ROLES: dict[str, tuple[str | None, str]] = {
@@ -112,6 +114,21 @@ GRAPH_SCOPES: dict[str, str] = {
     "Application.ReadWrite.All": "bdfbf15f-ee85-4955-8675-146e8e5296b5",
     "AppRoleAssignment.ReadWrite.All": "84bccea3-f856-4a8a-967b-dbe0a3d53a64",
     "Directory.Read.All": "06da0dbc-49e2-44d2-8312-53f166ab848a",
+    "Application.Read.All": "c79f8feb-a9db-4090-85f9-90d820caa0eb",
+}
+
+# Microsoft's own clients, in every tenant: what each may have of a resource without anybody's consent. Microsoft Graph's
+# command line tools are consented to as any client is. Anything else of Exchange is refused to all of them, AADSTS65002
+# (FACTS §13: ids from their modules, permissions from field reports).
+PREAUTHORIZED: dict[str, dict[str, tuple[str, ...]]] = {
+    "fb78d390-0c51-40cd-8e17-fdbfab77341b": {EXCHANGE_ONLINE: ("AdminApi.AccessAsUser.All",)},
+    "04b07795-8ddb-461a-bbee-02f9e1bf7b46": {EXCHANGE_ONLINE: ("user_impersonation",)},
+    "14d82eec-204b-4c2f-b7e8-296a70dab67e": {},
+}
+_MICROSOFT_NAMES = {
+    "fb78d390-0c51-40cd-8e17-fdbfab77341b": "Microsoft Exchange REST API Based Powershell",
+    "04b07795-8ddb-461a-bbee-02f9e1bf7b46": "Microsoft Azure CLI",
+    "14d82eec-204b-4c2f-b7e8-296a70dab67e": "Microsoft Graph Command Line Tools",
 }
 
 # The tenant's Azure Resource Manager: tokens for it are minted, the service itself is not emulated
@@ -241,6 +258,8 @@ def install(directory: Directory, role_ids: RoleIds | None = None) -> None:
             "appRoleAssignmentRequired": app_id == EXCHANGE_ONLINE and bool(directory.faults["assignment-required"]),
         }  # fmt: skip
         directory.service_principals[properties["id"]] = Entity(properties, directory.clock.now())
+    for client, name in _MICROSOFT_NAMES.items():
+        add_foreign(directory, {"app_id": client, "name": name, "public": True, "home": MICROSOFT_SERVICES})
 
 
 def add_secret(directory: Directory, holder: Entity, display_name: str, valid_days: float = 180) -> str:
@@ -309,26 +328,67 @@ def add_managed_identity(directory: Directory, name: str) -> Entity:
 
 
 def add_foreign(directory: Directory, item: dict[str, Any]) -> Entity:
-    """An application that another tenant registered for several, as a tenant file describes it; KeyError names a role that
-    Exchange Online does not have."""
-    resource = directory.principal(EXCHANGE_ONLINE)
-    assert resource is not None
-    ids = {role["value"]: role["id"] for role in resource.properties["appRoles"]}
+    """An application that another tenant registered for several, as a tenant file describes it; KeyError names a permission
+    that the resource does not have."""
     number, now = str(item["app_id"]).lower(), directory.clock.now()
     properties = application_properties(directory, item.get("name") or "Foreign", number, directory.clock.iso())
-    access = [{"id": ids[value], "type": "Role"} for value in item.get("roles") or []]
     properties |= {
         "signInAudience": "AzureADMultipleOrgs", "_home": item.get("home") or new_id(),
-        "requiredResourceAccess": [{"resourceAppId": EXCHANGE_ONLINE, "resourceAccess": access}],
+        "requiredResourceAccess": [
+            _access(directory, EXCHANGE_ONLINE, item.get("roles") or [], item.get("scopes") or []),
+            _access(directory, MICROSOFT_GRAPH, item.get("graph_roles") or [], item.get("graph_scopes") or []),
+        ],
+        "isFallbackPublicClient": bool(item.get("public")),
     }  # fmt: skip
-    properties["web"] = properties["web"] | {"redirectUris": list(item.get("redirects") or ["http://localhost"])}
+    kind = "publicClient" if item.get("public") else "web"
+    properties[kind] = properties[kind] | {"redirectUris": list(item.get("redirects") or ["http://localhost"])}
     entity = Entity(properties, now)
     row = password_credential("...", "at home", directory.clock.iso(), directory.clock.iso(now + 180 * 86400))
     properties["passwordCredentials"] = [row]
     entity.secrets[row["keyId"]] = str(item.get("secret_sha256") or "").lower()
     entity.secret_usable_at[row["keyId"]] = 0.0
     directory.foreign[number] = entity
+    if item.get("consented"):
+        principal = _consented(directory, number, properties)
+        directory.directory_roles[principal.id] = set(item.get("directory_roles") or ())
     return entity
+
+
+def _access(directory: Directory, app_id: str, roles: list[str], scopes: list[str]) -> dict[str, Any]:
+    resource = directory.principal(app_id)
+    assert resource is not None
+    ids = {role["value"]: role["id"] for role in resource.properties["appRoles"]}
+    numbers = {scope["value"]: scope["id"] for scope in resource.properties["oauth2PermissionScopes"]}
+    access = [{"id": ids[value], "type": "Role"} for value in roles]
+    access += [{"id": numbers[value], "type": "Scope"} for value in scopes]
+    return {"resourceAppId": app_id, "resourceAccess": access}
+
+
+def _consented(directory: Directory, number: str, properties: dict[str, Any]) -> Entity:
+    """What an administrator of this tenant, or a partner's by the Partner Center's interface, has consented to for everybody."""
+    principal = Entity(
+        principal_properties(number, str(properties["displayName"]), str(properties["_home"])), directory.clock.now()
+    )
+    directory.service_principals[principal.id] = principal
+    for entry in properties["requiredResourceAccess"]:
+        resource = directory.principal(entry["resourceAppId"])
+        assert resource is not None
+        kinds = ("oauth2PermissionScopes", "appRoles")
+        names = {row["id"]: row["value"] for kind in kinds for row in resource.properties[kind]}
+        values = [names[one["id"]] for one in entry["resourceAccess"] if one["type"] == "Scope"]
+        for one in entry["resourceAccess"]:
+            if one["type"] == "Role":
+                assign(directory, principal, entry["resourceAppId"], names[one["id"]])
+        if values:
+            row = Entity(
+                {
+                    "id": new_id(), "clientId": principal.id, "consentType": "AllPrincipals", "principalId": None,
+                    "resourceId": resource.id, "scope": " ".join(values),
+                },
+                directory.clock.now(),
+            )  # fmt: skip
+            directory.permission_grants[row.id] = row
+    return principal
 
 
 def add_admin(

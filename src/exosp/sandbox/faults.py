@@ -259,7 +259,7 @@ KNOBS: tuple[Knob, ...] = (
          "the days that the policy lets a new secret last, CredentialInvalidLifetimeAsPerAppPolicy beyond; 0: any",
          "learn.microsoft.com/graph/api/resources/tenantappmanagementpolicy; CIPP-API#1970"),
     Knob("conditional-access-block", "choice", 0, 0, 0,
-         "1: a policy for workload identities blocks every application but the provisioning one, AADSTS53003",
+         "a policy for workload identities blocks, AADSTS53003: 1 every application but the provisioning one, 2 that one too",
          "learn.microsoft.com/entra/identity/conditional-access/workload-identity"),
     Knob("person-policy", "choice", 0, 0, 0,
          "what a Conditional Access policy asks of people: 0 nothing, 1 a second factor (AADSTS50076 where no page is), "
@@ -284,6 +284,15 @@ KNOBS: tuple[Knob, ...] = (
     Knob("other-cloud", "choice", 0, 0, 0,
          "a token asked for in a tenant whose initial domain is another cloud's: 0 AADSTS90002, 1 AADSTS90038, 2 AADSTS900382",
          "azure-powershell#22647; tieto/sipe#182; webprofusion/certify#553: all three are on record"),
+    Knob("host-key", "choice", 0, 0, 0,
+         "the private key of the certificate in the management host's store: 0 a CSP's, which the account may read; 1 a CNG "
+         "key: \"Invalid provider type specified.\"; 2 one that it may not read: \"Keyset does not exist\"",
+         "learn.microsoft.com/powershell/exchange/app-only-auth-powershell-v2 (no CNG); office-docs-powershell#10728; 1's text is "
+         ".NET's own for such keys"),
+    Knob("raw-endpoint", "choice", 0, 0, 0,
+         "Connect-ExchangeOnline in a no-language endpoint that shows it as it is: 0 it connects, 1 refused as a script: the "
+         "module writes its cmdlets as scripts while it connects",
+         "FACTS §7 (practitioners; no report has the text); the text is PowerShell's own, PowerShell/JEA#20"),
     Knob("upsert-refused", "choice", 0, 0, 0,
          "PATCH /applications(uniqueName='…') with Prefer: create-if-missing: 0 refused in national clouds, 400 BadRequest; "
          "1 served everywhere; 2 refused everywhere; 3 the same, as 404 Request_ResourceNotFound",

@@ -51,9 +51,14 @@
     managed_identities: [mail-worker] # of Azure workloads: service principals without an application; or mappings as above
     foreign_applications:             # of other tenants, for several: an administrator may consent to them here
       - {app_id: 1111…, name: ISV Mail, roles: [IMAP.AccessAsApp], secret_sha256: 9f86…, redirects: ["http://localhost"]}
+      # what people sign in to: delegated permissions; ``consented``: here, for everybody, and to the roles (graph_roles too),
+      # with directory_roles for the application itself
+      - {app_id: 2222…, name: Partner, public: true, scopes: [Exchange.Manage], graph_scopes: [Application.ReadWrite.All], consented: true}
     users:                            # people; whoever owns a user mailbox is one without being named here
       - {upn: alex@contoso.com, name: Alex, password: null, enabled: true, full_access: [desk@contoso.com],
          send_as: [desk@contoso.com], directory_roles: [Global Administrator]}
+      # a partner's person: the roles are those that a delegated (GDAP) relationship gives here; none: there is no relationship
+      - {upn: joe@partner.example, home: 3333…, directory_roles: [Exchange Administrator]}
 
 ``secret_sha256``: as the other tenant's GET /state shows it. There is always an administrator, admin@ and the initial domain.
 A person of ``users`` who owns no mailbox has an account all the same. ``password`` null, and that of everybody who is not
@@ -105,9 +110,12 @@ _MAILBOX = {
 }
 _GROUP = {"address", "name", "kind", "members"}
 _UNIT = {"name", "id", "members"}
-_USER = {"upn", "name", "password", "enabled", "full_access", "send_as", "directory_roles"}
+_USER = {"upn", "name", "password", "enabled", "full_access", "send_as", "directory_roles", "home"}
 _UNRESOLVED = {"right", "sid", "deny", "inherited"}
-_FOREIGN = {"app_id", "name", "roles", "secret_sha256", "redirects", "home"}
+_FOREIGN = {
+    "app_id", "name", "roles", "secret_sha256", "redirects", "home", "public", "scopes", "graph_scopes", "consented",
+    "graph_roles", "directory_roles",
+}  # fmt: skip
 _KINDS = ("UserMailbox", "SharedMailbox", "GroupMailbox", "MailUser")
 
 
@@ -230,7 +238,7 @@ def furnish(tenant: Tenant, data: dict[str, Any] | None = None) -> None:
         try:
             catalog.add_foreign(tenant.directory, item)
         except KeyError as fault:
-            raise TenantFileFault(f"a foreign application: Exchange Online has no role {fault}") from None
+            raise TenantFileFault(f"a foreign application: there is no permission {fault}") from None
     _people(tenant, content.get("users") or [])
     for kind, items in (
         ("Application", content.get("applications")),
@@ -320,6 +328,7 @@ def _people(tenant: Tenant, named: list[dict[str, Any]]) -> None:
             person = User(new_id(), item["upn"], item.get("name") or item["upn"].partition("@")[0].title(), common)
             people.users[person.id] = person
         person.enabled = bool(item.get("enabled", True))
+        person.home = str(item.get("home") or "").lower()
         if item.get("directory_roles"):
             tenant.directory.directory_roles[person.id] = set(item["directory_roles"])
         if item.get("password"):

@@ -12,13 +12,15 @@ from typing import Any, Literal
 
 @dataclass
 class User:
-    """A person's account. ``id`` is its object id: a mailbox's ExternalDirectoryObjectId where it owns one."""
+    """A person's account. ``id`` is its object id: a mailbox's ExternalDirectoryObjectId where it owns one. ``home``: the
+    tenant that it is of, where that is a partner's and not this one."""
 
     id: str
     upn: str
     name: str
     password: str = field(repr=False)
     enabled: bool = True
+    home: str = ""
     puid: str = field(default_factory=lambda: f"1003{secrets.token_hex(6).upper()}")
 
     @property
@@ -141,4 +143,5 @@ class People:
         return [
             {"id": u.id, "userPrincipalName": u.upn, "displayName": u.name, "accountEnabled": u.enabled}
             for u in self.users.values()
+            if not u.home
         ]

@@ -80,8 +80,15 @@ class Token:
     def of_partner(self) -> bool:
         """A person whose home is another tenant than the token's: ``idp`` names who signed them in, and stands only where
         that is not the issuer (same page). Connect-ExchangeOnline then needs -DelegatedOrganization."""
-        home = _GUID.search(str(self.claims.get("idp", "")))
-        return self.of_person and home is not None and home[0].lower() != str(self.claims.get("tid", "")).lower()
+        return bool(self.home)
+
+    @property
+    def home(self) -> str:
+        """The tenant that such a person is of; empty for everybody else."""
+        found = _GUID.search(str(self.claims.get("idp", "")))
+        if not self.of_person or found is None or found[0].lower() == str(self.claims.get("tid", "")).lower():
+            return ""
+        return found[0].lower()
 
 
 def app_token(
@@ -316,6 +323,7 @@ def _why(fault: BaseException, wire: _Wire, asked: str, sign_in: str = "") -> Ex
         error = refused(refusal, host, asked)
         likely = meant(wire.cloud, wire.tenant, refusal.text) if error.code in CROSS_CLOUD else ()
         if likely:
+            error.cause = "cloud-wrong"
             error.hint = f"this tenant is of the cloud {' or '.join(likely)}: name it as `cloud` in the playbook, or by EXOSP_CLOUD"
         error.at = wire.date
         return error

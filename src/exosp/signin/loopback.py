@@ -9,41 +9,16 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from html import escape
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
 
+from ..browser import Page, Visit
 from ..errors import Error
 
 LARGEST = 64 * 1024  # bytes of a form; a code has some two thousand
-PATIENCE = 10.0  # seconds for a browser to say what it has to
 
-_PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>exosp: {title}</title>
-<style>body{{font:16px sans-serif;max-width:36em;margin:4em auto;padding:0 1em}}</style></head>
-<body><h1>{title}</h1><p>{text}</p><p>{hint}</p></body></html>
-"""
-_HEADERS = {
-    "Content-Type": "text/html; charset=utf-8",
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What the browser's last page says."""
-
-    title: str
-    text: str
-    hint: str = ""
-
-
-Answer = Callable[[Mapping[str, str]], Shown]
+Answer = Callable[[Mapping[str, str]], Page]
 
 
 class Loopback:
@@ -85,7 +60,7 @@ class Loopback:
             raise self._raised
         return True
 
-    def take(self, given: Mapping[str, str]) -> Shown | None:
+    def take(self, given: Mapping[str, str]) -> Page | None:
         """A form that came. None where it is no answer to our question."""
         told = given.get("state", "")
         with self._lock:
@@ -101,10 +76,10 @@ class Loopback:
             return self._answer(given)
         except Error as fault:  # the server would print it; the browser is told, and the waiting one hears of it
             self._raised = fault
-            return Shown("Not signed in", fault.what, f"What to do: {fault.hint}" if fault.hint else "")
+            return Page("Not signed in", fault.what, f"What to do: {fault.hint}" if fault.hint else "")
         except Exception as bug:  # raised where somebody waits; a thread's end would be heard by nobody
             self._raised = bug
-            return Shown("Not signed in", "exosp met a fault of its own.", "Your terminal says which.")
+            return Page("Not signed in", "exosp met a fault of its own.", "Your terminal says which.")
 
     def shown(self) -> None:
         """The browser has the page of its answer, or is gone."""
@@ -119,52 +94,31 @@ class _Server(ThreadingHTTPServer):
         """A browser that leaves in the middle is no news; nothing is printed."""
 
 
-def _handler(owner: Loopback) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        timeout = PATIENCE  # of its connection
-        server_version, sys_version = "exosp", ""
-
-        def do_POST(self) -> None:
-            if self._host() not in ("localhost", "127.0.0.1"):  # another name that was made to lead here
-                self._say(421, Shown("Not here", "This address is for this machine's own browser."))
+def _handler(owner: Loopback) -> type[Visit]:
+    class Handler(Visit):
+        def do_POST(self) -> None:  # noqa: N802 - http.server's own name
+            if not self.is_ours():
                 return
             length = self.headers.get("Content-Length", "")
             if not length.isdecimal() or int(length) > LARGEST:
-                self._say(400, Shown("Not understood", "That is no answer of a sign-in."))
+                self.say(400, Page("Not understood", "That is no answer of a sign-in."))
                 return
             try:
                 form = parse_qs(self.rfile.read(int(length)).decode("ascii"), keep_blank_values=True, max_num_fields=40)
             except (ValueError, OSError):
                 form = {}
-            shown = owner.take({name: values[0] for name, values in form.items() if len(values) == 1})
-            if shown is None:
+            page = owner.take({name: values[0] for name, values in form.items() if len(values) == 1})
+            if page is None:
                 text = "This answer is not to the sign-in that exosp began, so it was not used."
-                self._say(400, Shown("Refused", text, "Go back to the window of that sign-in, or begin anew."))
+                self.say(400, Page("Refused", text, "Go back to the window of that sign-in, or begin anew."))
             else:
                 try:
-                    self._say(200, shown)
+                    self.say(200, page)
                 finally:
                     owner.shown()
 
-        def do_GET(self) -> None:
+        def do_GET(self) -> None:  # noqa: N802 - http.server's own name
             text = "exosp waits here for the answer of a sign-in, which comes as a form."
-            self._say(404, Shown("Nothing to see", text))
-
-        def _host(self) -> str:
-            return self.headers.get("Host", "").partition(":")[0].lower()
-
-        def _say(self, status: int, shown: Shown) -> None:
-            parts = {name: escape(getattr(shown, name)) for name in ("title", "text", "hint")}
-            body = _PAGE.format(**parts).encode()
-            self.send_response(status)
-            for name, value in _HEADERS.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("Connection", "close")
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's own name
-            """A request line may hold what came back: nothing is logged."""
+            self.say(404, Page("Nothing to see", text))
 
     return Handler

@@ -6,6 +6,7 @@ clients hold permissions for one of them each (field reports; ids from their mod
 
 import os
 import secrets as random
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -121,6 +122,15 @@ def cache() -> str:
     try:
         with tempfile.TemporaryDirectory() as folder:
             build_encrypted_persistence(str(Path(folder, "probe")))
-    except Exception as fault:  # its errors share no class: no libsecret, no keyring, no display
-        return f"this machine has nothing that encrypts them ({type(fault).__name__}); on Linux that is libsecret with a keyring"
+    except Exception as fault:  # its errors share no class
+        return _why_not(fault, sys.platform)
     return ""
+
+
+def _why_not(fault: Exception, platform: str) -> str:
+    """What is lacking for encrypted storage: tried with a real keyring, without one, and without a session bus."""
+    if platform != "linux":
+        return f"this machine has nothing that encrypts them ({type(fault).__name__})"
+    if isinstance(fault, ImportError | ValueError):  # no gi; or gi without libsecret
+        return "libsecret is not there for Python: on Debian python3-gi and gir1.2-secret-1, elsewhere pip install PyGObject"
+    return "no keyring answers on this session's bus, or it is locked (gnome-keyring, KWallet)"

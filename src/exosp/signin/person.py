@@ -19,11 +19,13 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from ..aadsts import TO_THE_APPLICATION
+from ..browser import Page
 from ..clouds import Cloud
 from ..errors import CloudError, NotHere, Unreachable
 from ..transport import http_date, is_loopback, no_answer, retry_after, trusted
 from .identity import Token, claims_of
-from .loopback import Loopback, Shown
+from .loopback import Loopback
 from .refusals import Refusal, refused
 from .wire import CONNECT_TIMEOUT, MICROSOFT, READ_TIMEOUT, SILENT
 
@@ -31,23 +33,6 @@ Way = Literal["browser", "device-code"]
 SIGN_IN_TIME = 900.0  # seconds: what Entra gives a device code
 PUT_OFF = (1.0, 2.0, 4.0, 8.0)  # seconds between tries of one request; more where the host asks for more
 LONGEST_PAUSE = 60.0
-
-_HINTS = {
-    65004: "consent was declined, or the sign-in cancelled: begin again and accept, or ask an administrator to consent",
-    65001: "consent is missing: sign in with --person, or have an administrator consent under API permissions",
-    90094: "only an administrator may consent in this tenant: Entra, App registrations, the application, API permissions, "
-    "Grant admin consent",
-    50011: "the application lacks the redirect URI http://localhost: exosp apply registers it",
-    500113: "the application lacks the redirect URI http://localhost: exosp apply registers it",
-    7000218: "the application does not allow public client flows: exosp apply switches them on",
-    50105: "an administrator must assign the person to the enterprise application, or turn its required assignment off",
-    50076: "sign in again: a second factor is asked for",
-    70020: "the code was not typed in time: begin again",
-    700082: "the sign-in is too old to be refreshed: sign in again",
-    70008: "the sign-in took too long: begin again",
-    54005: "the code of this sign-in was used before: begin again, and ask who could have read it",
-    650053: "Exchange Online of this cloud does not know that permission: check the playbook's cloud",
-}
 
 
 @dataclass(frozen=True)
@@ -120,7 +105,7 @@ class Person:
                 response_mode="form_post",
             )  # fmt: skip
 
-            def redeem(given: Mapping[str, str]) -> Shown:
+            def redeem(given: Mapping[str, str]) -> Page:
                 came.update(self._guarded(lambda: app.acquire_token_by_auth_code_flow(flow, dict(given))))
                 return self._shown(came)
 
@@ -160,13 +145,11 @@ class Person:
                     return dict(answer)
             self._signing.sleep(float(flow["interval"]))
 
-    def _shown(self, answer: Mapping[str, Any]) -> Shown:
+    def _shown(self, answer: Mapping[str, Any]) -> Page:
         if "access_token" in answer:
-            return Shown(
-                "Signed in", "exosp has its token, and goes on in your terminal.", "You may close this window."
-            )
+            return Page("Signed in", "exosp has its token, and goes on in your terminal.", "You may close this window.")
         fault = self._fault(answer)
-        return Shown("Not signed in", fault.what, f"What to do: {fault.hint}" if fault.hint else "")
+        return Page("Not signed in", fault.what, f"What to do: {fault.hint}" if fault.hint else "")
 
     # What came
 
@@ -220,8 +203,8 @@ class Person:
         )
         fault = refused(refusal, self._host, self._asked)
         number = fault.code.removeprefix("AADSTS")
-        if number.isdecimal() and int(number) in _HINTS:
-            fault.hint = _HINTS[int(number)]
+        if number.isdecimal() and int(number) in TO_THE_APPLICATION:
+            fault.hint = TO_THE_APPLICATION[int(number)]
         fault.at = self._wire.date
         return fault
 

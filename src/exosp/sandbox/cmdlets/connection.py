@@ -2,8 +2,10 @@
 
 Sources: the cmdlets' help; FACTS §4d, §6, §7, §13. The token is minted elsewhere and comes as -AccessToken <String>; its
 audience, Exchange.ManageAsApp and a directory role or role group decide. A person's token takes -UserPrincipalName, and
--DelegatedOrganization where the organization is a partner's customer. -AppId and -CertificateThumbprint take a certificate
-of the host's store. It imitates no interactive sign-in, and a partner's home tenant is not another one.
+-DelegatedOrganization where the organization is a partner's customer (learn.microsoft.com/powershell/partnercenter/
+exchange-online-gdap-app: with a token of the customer's tenant). -AppId and -CertificateThumbprint take a certificate
+of the host's store. It imitates no interactive sign-in, and no token of the partner's own tenant, which connects there
+whatever -DelegatedOrganization says (office-docs-powershell#10378).
 """
 
 import fnmatch
@@ -16,7 +18,7 @@ from ..tenant import Tenant
 from ..tokens import TokenFault
 from . import rights
 from .binding import Spec
-from .outcome import Failure, Item, Output, not_emulated
+from .outcome import Failure, Item, Output, no_language, not_emulated
 from .session import Call, Cmdlet, Connection, Runspace
 
 DEFAULT_ENVIRONMENT = "O365Default"  # of the module, where none is named: Connect-ExchangeOnline's help
@@ -46,6 +48,7 @@ def connect(call: Call) -> Iterator[Output]:
     tenant = call.tenant
     token, organization = call.text("AccessToken"), call.text("Organization")
     user, delegated = call.text("UserPrincipalName"), call.text("DelegatedOrganization")
+    _no_scripts(call)
     if token is None and call.text("CertificateThumbprint"):
         return _by_certificate(call)
     if token is None:
@@ -70,7 +73,7 @@ def connect(call: Call) -> Iterator[Output]:
     if (call.values.get("ExchangeEnvironmentName") or DEFAULT_ENVIRONMENT) != tenant.shape.environment:
         raise unauthorized()
     if "scp" in claims:
-        return _as_person(call, claims, user)
+        return _as_person(call, claims, user, delegated)
     if organization is None and delegated is None:  # an application's token is no person's
         raise unauthorized()
     roles = claims.get("roles")
@@ -79,15 +82,28 @@ def connect(call: Call) -> Iterator[Output]:
     return _joined(call, str(claims.get("oid", "")), str(claims.get("appid", "")), float(claims["exp"]))
 
 
-def _as_person(call: Call, claims: dict[str, Any], user: str | None) -> Iterator[Output]:
+def _as_person(call: Call, claims: dict[str, Any], user: str | None, delegated: str | None) -> Iterator[Output]:
     """By a person's token: -UserPrincipalName says whose it is (Connect-ExchangeOnline's help), and what it may do is the
-    person's. The delegated permissions are the module's own, or Exchange.Manage (FACTS §13)."""
+    person's. The delegated permissions are the module's own, or Exchange.Manage (FACTS §13). A partner's names the customer
+    and need not name the person (the vendor's sample)."""
     scopes = str(claims.get("scp", "")).split()
-    if user is None or user.lower() != str(claims.get("upn", "")).lower():
+    name = str(claims.get("upn") or claims.get("unique_name") or "").lower()
+    if "idp" in claims and delegated is None:
+        raise unauthorized()
+    if (user or "").lower() != name and not (user is None and "idp" in claims):
         raise unauthorized()
     if not {"AdminApi.AccessAsUser.All", "Exchange.Manage"}.intersection(scopes):
         raise unauthorized()
-    return _joined(call, str(claims.get("oid", "")), str(claims.get("appid", "")), float(claims["exp"]))
+    return _joined(call, str(claims.get("oid", "")), str(claims.get("appid", "")), float(claims["exp"]), name)
+
+
+def _no_scripts(call: Call) -> None:
+    """The module writes its proxies as scripts. Behind a wrapper they run, since the wrapper's own module is at full language."""
+    endpoint = call.runspace.endpoint
+    if endpoint.scripts or endpoint.wrapped or not call.tenant.faults["raw-endpoint"]:
+        return
+    call.tenant.faults.note("raw-endpoint")
+    raise no_language()
 
 
 _FOR_GOOD = 3650 * 86400.0
@@ -96,11 +112,20 @@ _FOR_GOOD = 3650 * 86400.0
 def _by_certificate(call: Call) -> Iterator[Output]:
     """By a certificate in the host's store. The module renews the token by itself."""
     tenant, app_id = call.tenant, call.text("AppId") or ""
+    _no_scripts(call)
     if call.text("CertificateThumbprint") != tenant.host_thumbprint:
         raise Failure(
             "The certificate with the given thumbprint was not found in the certificate store.",  # the wording is assumed
             "CertificateNotFound",
             types=("System.Exception",),
+            category="OperationStopped",
+        )
+    if key := int(tenant.faults["host-key"]):
+        tenant.faults.note("host-key")
+        raise Failure(
+            "Invalid provider type specified." if key == 1 else "Keyset does not exist",
+            "System.Security.Cryptography.CryptographicException",
+            types=("System.Security.Cryptography.CryptographicException", "System.SystemException", "System.Exception"),
             category="OperationStopped",
         )
     principal = tenant.directory.principal(tenant.admin_app_id)
@@ -136,12 +161,19 @@ def of_version(cmdlet: Spec, version: str) -> Spec:
     return replace(cmdlet, parameters={n: p for n, p in cmdlet.parameters.items() if n not in young})
 
 
-def _joined(call: Call, object_id: str, app_id: str, expires: float) -> Iterator[Output]:
-    """The connection of an identity, with the cmdlets that its roles hold. Raises Failure where they hold none."""
+def _joined(call: Call, object_id: str, app_id: str, expires: float, person: str = "") -> Iterator[Output]:
+    """The connection of an identity, with the cmdlets that its roles hold. ``person``: whose it is, where it is no
+    application's. Raises Failure where they hold none."""
     tenant = call.tenant
     allowed = rights.cmdlets(
         tenant.directory.directory_roles.get(object_id, set()), tenant.exchange.role_groups.get(object_id, set())
     )
+    if not allowed and person:
+        raise Failure(
+            f'The user "{person}" isn\'t assigned to any management roles.',  # office-docs-powershell#6271
+            "CmdletAccessDeniedException",
+            category="OperationStopped",
+        )
     if not allowed:
         raise Failure(
             f"The role assigned to application {app_id} isn't supported in this scenario. Please check online "

@@ -14,7 +14,17 @@ from ..faults import Faults
 from ..tenant import Tenant
 from . import TABLE, builtin, connection, endpoints
 from .binding import Bound, Spec, bind, bind_input, schema, spec
-from .outcome import RUNTIME, Failure, Item, Output, Warn, command_not_found, no_user_interaction, not_emulated
+from .outcome import (
+    RUNTIME,
+    Failure,
+    Item,
+    Output,
+    Warn,
+    command_not_found,
+    no_language,
+    no_user_interaction,
+    not_emulated,
+)
 from .session import Call, Cmdlet, Connection, Runspace, exchange_error
 
 _WRITING = frozenset({"New", "Add", "Set", "Remove", "Enable", "Disable"})  # the verbs of cmdlets that change a tenant
@@ -73,7 +83,7 @@ class Engine:
         -ErrorAction Stop caused it (PowerShell's source, LocalPipeline).
         """
         if not full_language and (len(statements) > 1 or any(len(s) > 1 or s[0].is_script for s in statements)):
-            raise _no_language()
+            raise no_language()
         for statement in statements:
             try:
                 await self._statement(runspace, statement, items, sink, full_language)
@@ -275,16 +285,6 @@ def _dehydrated(name: str) -> Failure:
         kind,
         types=(kind, "System.Exception"),
         target=name,
-    )
-
-
-def _no_language() -> Failure:
-    """KB5001779; jborean93/pypsrp#103."""
-    return Failure(
-        "The syntax is not supported by this runspace. This can occur if the runspace is in no-language mode.",
-        "ScriptsNotAllowed",
-        types=RUNTIME,
-        category="ParserError",
     )
 
 

@@ -96,6 +96,16 @@ def not_emulated(what: str) -> Failure:
     )
 
 
+def no_language() -> Failure:
+    """KB5001779; jborean93/pypsrp#103."""
+    return Failure(
+        "The syntax is not supported by this runspace. This can occur if the runspace is in no-language mode.",
+        "ScriptsNotAllowed",
+        types=RUNTIME,
+        category="ParserError",
+    )
+
+
 def no_user_interaction(question: str) -> Failure:
     """A cmdlet asks for confirmation and nobody can be asked: PowerShell's HostFunctionPromptNotImplemented."""
     return Failure(

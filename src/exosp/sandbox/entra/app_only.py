@@ -63,7 +63,8 @@ def client_credentials(
     shown = str(principal.properties["displayName"])
     if not principal.properties["accountEnabled"] or (application and application.properties.get("isDisabled")):
         raise EntraFault(7000112, client=client, name=shown)
-    if tenant.faults["conditional-access-block"] and client.lower() != tenant.admin_app_id:
+    blocks = tenant.faults["conditional-access-block"]
+    if blocks == 2 or (blocks and client.lower() != tenant.admin_app_id):
         tenant.faults.note("conditional-access-block")
         raise EntraFault(53003)
     audience, resource = app_resource(tenant, form["scope"])

@@ -159,6 +159,11 @@ def _after_sign_in(host: Host, request: web.Request, pending: Pending, user: Use
             return _refused(
                 host, request, asked, EntraFault(65001, client=asked.client, name=name).named("interaction_required")
             )
+        if lacking and user.home:
+            try:
+                policy.may_come(tenant, user, application)
+            except EntraFault as fault:
+                return _shown(host, request, pending, fault)
         if lacking and not policy.may_consent(tenant, lacking):
             return _shown(host, request, pending, EntraFault(90094))
         offline = "offline_access" in asked.scope.split()

@@ -15,6 +15,7 @@ from aiohttp import web
 from ..aadsts import EntraFault
 from ..directory import Entity
 from ..tenant import Tenant
+from . import scopes
 from .credentials import check_assertion, check_secret
 
 Kind = Literal["publicClient", "web", "spa"]
@@ -25,11 +26,11 @@ JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
 def find(tenant: Tenant, client: str, authority: str = "") -> Entity:
-    """The registration by its appId. People sign in to applications of this tenant only. ``authority``: the path's first
+    """The registration by its appId: of this tenant, or of another that has it for several. ``authority``: the path's first
     segment; one that several tenants share is no place for an application of a single one."""
     if not client:
         raise EntraFault(900144, parameter="client_id")
-    application = tenant.directory.application(client.lower())
+    application = scopes.registration(tenant.directory, client.lower())
     if application is not None and application.usable_at > tenant.clock.now():
         tenant.faults.note("backing-application-lag")
         application = None

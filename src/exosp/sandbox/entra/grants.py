@@ -21,12 +21,14 @@ from ..directory import Entity, digest
 from ..people import Code, Refresh, User
 from ..tenant import Tenant
 from . import clients, policy, scopes
+from .app_only import ROLE_TEMPLATES
 from .device import INTERVAL
 from .host import Host
 from .wire import origin
 
 LIFETIME = 3599  # sandbox seconds; Entra's own range is 60 to 90 minutes
 REFRESH_LIFETIME = 90 * 86400.0
+_MEMBER = "b79fbf4d-3ef9-4689-8143-76b194e85509"  # stands in every member's token
 AT_HAND = 9002313  # what no request of ours can have: malformed, of another application, of another tenant
 
 Form = dict[str, str]
@@ -165,9 +167,10 @@ def _issued(
     policy.lets_in(tenant, user, application, proved_twice=proved_twice)
     wanted = scopes.one(tenant, scope, client)
     if scopes.lacking(tenant.directory, client, user, [wanted]):
+        policy.may_come(tenant, user, application)
         raise EntraFault(65001, client=client, name=str(application.properties["displayName"]))
     # Whatever was consented to on the resource is in the token, asked for or not.
-    held = sorted(tenant.directory.consented(client, wanted.resource.id, user.id) or set(wanted.values))
+    held = sorted(scopes.held(tenant.directory, client, wanted.resource, user.id) or set(wanted.values))
     tenant.directory.signed_in(client.lower(), person=True)
     expires = max(1, int(LIFETIME / max(tenant.clock.speed, 1e-9)))
     openid = scopes.openid(scope)
@@ -185,7 +188,7 @@ def _issued(
     if "openid" in openid:
         body["id_token"] = _id_token(host, request, client, user, nonce, profile="profile" in openid)
     if form.get("client_info") == "1":
-        told = json.dumps({"uid": user.id, "utid": tenant.tenant_id}).encode()
+        told = json.dumps({"uid": user.id, "utid": user.home or tenant.tenant_id}).encode()
         body["client_info"] = base64.urlsafe_b64encode(told).rstrip(b"=").decode()
     return web.json_response(body)
 
@@ -198,14 +201,18 @@ def _subject(user: User, of: str) -> str:
 def _claims(
     tenant: Tenant, application: Entity, user: User, audience: str, held: list[str], *, public: bool, proved_twice: bool
 ) -> dict[str, Any]:
-    """A person's access token, version 1.0 as Exchange Online asks for: ``scp`` and no ``roles``, the person's ``oid``."""
+    """A person's access token, version 1.0 as Exchange Online asks for: ``scp`` and no ``roles``, the person's ``oid``, and in
+    ``wids`` the directory roles that are active. A partner's names who signed them in (``idp``), and has no ``upn`` here."""
     client = str(application.properties["appId"])
-    return {
+    roles = sorted(tenant.directory.directory_roles.get(user.id, ()))
+    wids = [ROLE_TEMPLATES[role] for role in roles if role in ROLE_TEMPLATES]
+    whose = {"idp": f"https://sts.windows.net/{user.home}/"} if user.home else {"upn": user.upn}
+    return whose | {
         "aud": audience, "acr": "1", "amr": ["pwd", "mfa"] if proved_twice else ["pwd"], "appid": client,
         "appidacr": "0" if public else "1", "app_displayname": application.properties["displayName"],
         "idtyp": "user", "name": user.name, "oid": user.id, "puid": user.puid, "scp": " ".join(held),
         "sid": secrets.token_hex(16), "sub": _subject(user, audience), "tenant_region_scope": "EU",
-        "unique_name": user.upn, "upn": user.upn, "wids": [],
+        "unique_name": user.upn, "wids": [*wids, *(() if user.home else (_MEMBER,))],
     }  # fmt: skip
 
 

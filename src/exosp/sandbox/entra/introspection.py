@@ -5,7 +5,6 @@ from typing import Any
 
 from aiohttp import web
 
-from ..directory import EXCHANGE_ONLINE
 from ..tenant import Tenant
 from ..tokens import TokenFault
 from .wire import read_form
@@ -34,10 +33,8 @@ async def introspect(tenant: Tenant, request: web.Request) -> web.Response:
         claims = tenant.signer.verify(token)
     except TokenFault:
         return web.json_response({"active": False})
-    exchange = tenant.directory.principal(EXCHANGE_ONLINE)
-    names = exchange.properties["servicePrincipalNames"] if exchange else []
-    roles = claims.get("roles", [])
-    if claims["aud"].rstrip("/") not in {name.rstrip("/") for name in names} or (
+    roles, audience = claims.get("roles", []), str(claims.get("aud", "")).removesuffix("/")
+    if audience not in tenant.shape.audiences or (  # as Exchange's own doors
         service and not _admits(SERVICE_ROLES.get(service, ""), roles, claims)
     ):
         return web.json_response({"active": False})

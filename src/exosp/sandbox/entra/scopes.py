@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from ..aadsts import EntraFault
 from ..audit_log import Target
-from ..catalog import principal_properties
-from ..directory import MICROSOFT_GRAPH, Directory, Entity, new_id
+from ..catalog import PREAUTHORIZED, principal_properties
+from ..directory import EXCHANGE_ONLINE, MICROSOFT_GRAPH, Directory, Entity, new_id
 from ..people import User
 from ..tenant import Tenant
 
@@ -43,12 +43,13 @@ def asked(tenant: Tenant, scope: str, client: str) -> list[Asked]:
         if word in OPENID:
             continue
         audience, resource, value = _resolve(tenant, word, scope)
+        _preauthorized(client, resource)
         offered = {row["value"] for row in resource.properties["oauth2PermissionScopes"] if row["isEnabled"]}
-        held = found.setdefault(resource.id, (audience, resource, {}))[2]
+        wanted = found.setdefault(resource.id, (audience, resource, {}))[2]
         if value == _DEFAULT:
-            held |= dict.fromkeys(sorted(offered & _configured(tenant.directory, client, resource)))
+            wanted |= dict.fromkeys(sorted(offered & _configured(tenant.directory, client, resource)))
         elif value in offered:
-            held[value] = None
+            wanted[value] = None
         else:
             name = _name(tenant.directory, client)
             raise EntraFault(650053, name=name, scope=value, resource=str(resource.properties["appId"]))
@@ -87,7 +88,7 @@ def _resolve(tenant: Tenant, word: str, scope: str) -> tuple[str, Entity, str]:
 
 def _configured(directory: Directory, client: str, resource: Entity) -> set[str]:
     """The delegated permissions that the registration lists for a resource, and those consented to already."""
-    application = directory.application(client)
+    application = registration(directory, client)
     names = {row["id"]: row["value"] for row in resource.properties["oauth2PermissionScopes"]}
     listed = {
         names[access["id"]]
@@ -96,11 +97,29 @@ def _configured(directory: Directory, client: str, resource: Entity) -> set[str]
         for access in entry["resourceAccess"]
         if access["type"] == "Scope" and access["id"] in names
     }
-    return listed | directory.consented(client, resource.id, None)
+    return listed | held(directory, client, resource, None)
+
+
+def registration(directory: Directory, client: str) -> Entity | None:
+    """Of this tenant, or of another where it is for several."""
+    return directory.application(client) or directory.foreign.get(client)
+
+
+def held(directory: Directory, client: str, resource: Entity, user_id: str | None) -> set[str]:
+    """The delegated permissions that need no more consent: given, or Microsoft's own."""
+    own = PREAUTHORIZED.get(client, {}).get(str(resource.properties["appId"]), ())
+    return directory.consented(client, resource.id, user_id) | set(own)
+
+
+def _preauthorized(client: str, resource: Entity) -> None:
+    """One of Microsoft's clients asks for Exchange only what it is preauthorized for."""
+    number = str(resource.properties["appId"])
+    if client in PREAUTHORIZED and number == EXCHANGE_ONLINE and number not in PREAUTHORIZED[client]:
+        raise EntraFault(65002, client=client, resource=number)
 
 
 def _name(directory: Directory, client: str) -> str:
-    application = directory.application(client)
+    application = registration(directory, client)
     return str(application.properties["displayName"]) if application else client
 
 
@@ -111,8 +130,8 @@ def lacking(directory: Directory, client: str, user: User, wanted: list[Asked]) 
     """What neither the person nor an administrator has consented to."""
     rest = []
     for item in wanted:
-        held = directory.consented(client, item.resource.id, user.id)
-        values = tuple(value for value in item.values if value not in held)
+        there = held(directory, client, item.resource, user.id)
+        values = tuple(value for value in item.values if value not in there)
         if values:
             rest.append(Asked(item.audience, item.resource, values))
     return rest
@@ -146,8 +165,8 @@ def consent(directory: Directory, client: str, user: User | None, wanted: list[A
                 directory.clock.now(),
             )  # fmt: skip
             directory.permission_grants[row.id] = row
-        held = row.properties["scope"].split()
-        row.properties["scope"] = " ".join(dict.fromkeys([*held, *item.values]))
+        before = row.properties["scope"].split()
+        row.properties["scope"] = " ".join(dict.fromkeys([*before, *item.values]))
         if user is not None:
             directory.note(
                 "Add delegated permission grant", "Assign", directory.actor(user.id),

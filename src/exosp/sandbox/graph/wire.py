@@ -14,12 +14,25 @@ from typing import Any
 from .. import odata
 from ..audit_log import Target
 from ..directory import Directory, Entity
+from ..entra.app_only import ROLE_TEMPLATES
 from ..odata_filter import parse_filter
 from ..tenant import Tenant
 
 APP_READ = ("Application.Read.All", "Application.ReadWrite.OwnedBy", "Application.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All")  # fmt: skip
 APP_WRITE = ("Application.ReadWrite.OwnedBy", "Application.ReadWrite.All")
 ASSIGNMENT_READ = ("Application.Read.All", "Application.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All")
+
+
+# Directory roles, by template id, that let a person do what a delegated permission names (permission tables of
+# application-upsert, serviceprincipal-post-approleassignedto: "in delegated scenarios"). That any member may register
+# applications of their own is not imitated.
+_GLOBAL = frozenset({ROLE_TEMPLATES["Global Administrator"]})
+_MAKERS = _GLOBAL | {ROLE_TEMPLATES["Application Administrator"], ROLE_TEMPLATES["Cloud Application Administrator"]}
+_ROLES_FOR = {
+    "Application.ReadWrite.All": _MAKERS,
+    "AppRoleAssignment.ReadWrite.All": _MAKERS | {ROLE_TEMPLATES["Privileged Role Administrator"]},
+    "DelegatedPermissionGrant.ReadWrite.All": _MAKERS | {ROLE_TEMPLATES["Privileged Role Administrator"]},
+}
 
 
 class GraphError(Exception):
@@ -82,11 +95,23 @@ class Call:
 
     @property
     def caller(self) -> str:
-        """The object id of the enterprise application that calls."""
+        """The object id of the enterprise application, or of the person, that calls."""
         return str(self.claims["oid"])
 
     def may(self, *permissions: str) -> bool:
+        if "scp" in self.claims:
+            scopes = set(str(self.claims["scp"]).split())
+            reads = any("ReadWrite" not in name for name in permissions)  # what reading takes is among them
+            return any(name in scopes and self._lets(name, reads) for name in permissions)
         return not set(permissions).isdisjoint(self.claims.get("roles", ()))
+
+    def _lets(self, permission: str, reads: bool) -> bool:
+        """Whether a delegated permission is of use to this person: it lets the client do what the person's own directory roles
+        let them do (/graph/permissions-overview). Members read the directory; a partner's person has roles alone."""
+        roles = set(map(str, self.claims.get("wids", ())))
+        if reads:
+            return "idp" not in self.claims or bool(roles)
+        return not roles.isdisjoint(_ROLES_FOR.get(permission, _GLOBAL))
 
     def need(self, *permissions: str) -> None:
         """Refuse the call unless its token carries one of these."""
