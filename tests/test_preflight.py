@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -480,9 +481,11 @@ def test_what_an_audit_can_do_without_blocks_nothing():
     """The logs and the tenant's security defaults: missing, the audit goes on and says so."""
     wanted = needs.of("audit", None, None, person=False)
     dispensable = [need.least for need in wanted if need.partial]
-    assert dispensable == [{"AuditLog.Read.All"}, {"Policy.Read.All"}, {"Search-UnifiedAuditLog"}]
+    assert dispensable == [
+        {"AuditLog.Read.All"}, {"Policy.Read.All"}, {"Get-MailboxFolderPermission"}, {"Search-UnifiedAuditLog"},
+    ]  # fmt: skip
     found = preflight.judge(wanted, rights(graph=frozenset({"Directory.Read.All"}), exchange=frozenset({needs.MANAGE}),
-                                           cmdlets=frozenset(needs.VIEW_ROLE) - needs.DISPENSABLE))  # fmt: skip
+                                           cmdlets=frozenset(needs.VIEW_ROLE) - needs.DISPENSABLE.keys()))  # fmt: skip
     assert not any(finding.blocks for finding in found.findings)
     assert len(found.missing) == 3
 
@@ -494,3 +497,16 @@ def test_reading_alone_takes_view_only_roles():
     commands = "\n".join(line for grant in found.grants for line in grant.commands)
     assert '-Roles "View-Only Configuration","View-Only Recipients"' in commands
     assert "New-ManagementRole " not in commands
+
+
+def test_an_audit_over_winrm_is_told_of_each_of_its_cmdlets(unkind: Any, tmp_path: Path) -> None:
+    """A session for an audit loads what an audit runs, and the tenant's domain is looked up where only its id is known."""
+    admin = {
+        "graph_roles": ["Application.Read.All", "Directory.Read.All", "AuditLog.Read.All", "Policy.Read.All"],
+        "exchange_roles": ["Exchange.ManageAsApp"], "directory_roles": ["Global Reader"],
+        "role_groups": ["View-Only Audit Logs"],
+    }  # fmt: skip
+    desk = unkind("none", content={"admin": admin, "mailboxes": ["support@contoso.com"]})
+    ran = Console(tmp_path, desk.environment).here("preflight", "--for", "audit", "--format", "json")
+    assert ran.code == 0, ran.all
+    assert ran.document["tenant"] == "contoso.onmicrosoft.com"

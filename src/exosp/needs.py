@@ -141,7 +141,7 @@ READ_CMDLETS = (
     "Get-CASMailbox",
 )
 # What an audit runs, by the view-only role that holds each (Permissions in Exchange Online; Search-UnifiedAuditLog's help). The
-# audit log it can do without.
+# audit log and folders it can do without.
 VIEW_ROLE: Mapping[str, str] = {
     "Get-Mailbox": "View-Only Recipients",
     "Get-MailboxPermission": "View-Only Recipients",
@@ -154,10 +154,16 @@ VIEW_ROLE: Mapping[str, str] = {
     "Get-ApplicationAccessPolicy": "View-Only Configuration",
     "Get-ManagementRoleAssignment": "View-Only Configuration",
     "Get-ManagementScope": "View-Only Configuration",
+    "Get-User": "View-Only Recipients",
+    "Get-MailboxFolderPermission": "View-Only Recipients",
     "Search-UnifiedAuditLog": "View-Only Audit Logs",
 }
 AUDIT_CMDLETS = tuple(VIEW_ROLE)
-DISPENSABLE = frozenset({"Search-UnifiedAuditLog"})
+# Only where an audit is asked for that, which it goes on without.
+DISPENSABLE: Mapping[str, str] = {
+    "Search-UnifiedAuditLog": "reading the audit log",
+    "Get-MailboxFolderPermission": "reading folders' permissions",
+}
 # Read besides where SMTP goes by RBAC for Applications. Where it does not, roles are read too, but nothing hangs on it.
 SCOPE_CMDLETS = (
     "Get-ManagementRoleAssignment",
@@ -233,7 +239,7 @@ def _reading(command: Command, want: Playbook | None, *, connects: bool, person:
         yield Need("exchange", (frozenset((MANAGE,)),), "connecting to Exchange as an application")
     if command == "audit":
         for name in AUDIT_CMDLETS:
-            what = "reading the audit log" if name in DISPENSABLE else "reading Exchange"
+            what = DISPENSABLE.get(name, "reading Exchange")
             yield Need("exchange", (frozenset((name,)),), what, partial=name in DISPENSABLE)
         return
     smtp = want is None or "smtp" in want.needed()

@@ -317,7 +317,7 @@ def _view_only(cmdlets: Sequence[str], who: Who) -> list[Grant]:
         ),
         "Get-ManagementRole -Cmdlet NAME shows which role of yours holds a cmdlet",
     )
-    log = "; it does not read the audit log" if set(cmdlets) & needs.DISPENSABLE else ""
+    log = "; it does not read the audit log" if "Search-UnifiedAuditLog" in cmdlets else ""
     return [least, Grant("or, wider, the directory role Global Reader",
                          caution=f"it reads all of Microsoft 365's settings, and writes none{log}")]  # fmt: skip
 

@@ -2,7 +2,6 @@
 is. It decides nothing."""
 
 import os
-import re
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -16,21 +15,19 @@ from ..audit import file
 from ..audit.collect import Progress, collect
 from ..audit.gathered import Head, Wishes
 from ..audit.wanted import gather
-from ..errors import CloudError, UsageError
+from ..errors import UsageError
 from ..exchange.census import Census
 from ..exchange.cmdlets import READS
 from ..graph.census import DirectoryCensus
-from ..graph.standing import domains
 from ..inventory import Inventory, Section
 from ..playbook import App, Place, Playbook, Reach
 from .audit import left_out
 from .screen import Screen
-from .wiring import Session, is_initial
+from .wiring import Session
 
 if TYPE_CHECKING:
     from ..inventory import Wanted
 
-_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _DOING: dict[Section, str] = {
     "entries": "service principals in Exchange", "role-grants": "application permissions",
     "scope-grants": "delegated permissions", "enterprise-applications": "enterprise applications",
@@ -60,7 +57,7 @@ def inventory(
         stack.callback(session._close)
         token = session.patience.transport(session.admin.exchange_token)
         tenant_id = str(token.claims.get("tid", ""))
-        names = _names(session, tenant_id)
+        names = session.names(tenant_id)
         session.want = replace(session.want, tenant=names[0])
         screen.tenant = names[0]
         wanted = _wanted(playbooks, {tenant_id.lower(), *names}, screen)
@@ -100,27 +97,6 @@ def _nothing(tenant: str | None) -> Playbook:
         )
     nowhere = Place("(no playbook)", 0, 0)
     return Playbook(Path("(no playbook)"), named, "global", App("", "", None, nowhere), (), (), Reach())
-
-
-def _names(session: Session, tenant_id: str) -> tuple[str, ...]:
-    """The tenant's domains, the initial one first; as it was named where Graph does not say."""
-    try:
-        found = session.patience.transport(domains, session.graph)
-    except CloudError:
-        found = ()
-    given = session.want.tenant.lower()
-    if found and not _GUID.fullmatch(given) and given not in found:
-        raise UsageError(
-            f"{given} is no domain of the tenant that this sign-in is for, {found[0]} ({tenant_id})", where="--tenant",
-            hint="sign in to the tenant that is to be audited",
-        )  # fmt: skip
-    if session.way != "admin-api" and not is_initial((found or (given,))[0]):
-        raise UsageError(
-            f"PowerShell connects to a tenant by its initial domain, and only {given} is known", where="--tenant",
-            hint="give --tenant <name>.onmicrosoft.com; or grant Organization.Read.All on Microsoft Graph, so that it can be "
-            "looked up",
-        )  # fmt: skip
-    return found or (given,)
 
 
 def _wanted(folder: Path | None, names: set[str], screen: Screen) -> "tuple[Wanted, ...] | None":

@@ -2,7 +2,7 @@
 way to Exchange does not work."""
 
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -87,6 +87,8 @@ def preflight(
         with screen.progress("signing in"):
             from .. import needs
             from .. import preflight as judging
+            from ..errors import UsageError
+            from ..exchange.cmdlets import OURS, READS
             from ..report import preflight as report
             from .allowed import touched
             from .rights import Reader
@@ -96,9 +98,13 @@ def preflight(
             how = signing_in(sign_in, client_id, no_cache, no_input, screen.note)
             reaches = bool(os.environ.get("EXOSP_REMOTING")) or (want is not None and bool(want.exchange.place))
             session = Session(
-                _any(want, reaches=reaches), screen, cloud_file=cloud_file, deadline=deadline, sign_in=how
-            )
+                _any(want, reaches=reaches), screen, cloud_file=cloud_file, deadline=deadline, sign_in=how,
+                commands=READS if command is For.audit else OURS,
+            )  # fmt: skip
             stack.callback(session._close)
+            if want is None and reaches:
+                with suppress(UsageError):  # then the way to Exchange says itself what it lacks
+                    session.want = replace(session.want, tenant=session.names("")[0])
             screen.tenant = session.want.tenant
             screen.working("reading what you may do")
             exchange = session.exchange if reaches else None

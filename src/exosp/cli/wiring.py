@@ -16,11 +16,12 @@ from urllib.parse import parse_qs, urlsplit
 
 from .. import clouds, consent, mail, playbook, signin
 from ..clouds import Cloud
-from ..errors import Missing, UsageError
+from ..errors import CloudError, Missing, UsageError
 from ..exchange import OURS, remotings
 from ..exchange.online import Online
 from ..exchange.sessions import Tenancy
 from ..graph import Graph
+from ..graph.standing import domains
 from ..mail import PROBES, Listing, Reading, Sent
 from ..mail.letter import compose
 from ..patience import Clock, Patience, WallClock
@@ -104,7 +105,7 @@ class Session:
         setting = remotings.Setting(self.cloud, self.environment, self._connect, self._sign_in, want.tenant, commands)
         self.way, self.remoting, self.pieces = way.name, way.opens(address, setting), way.pieces
         self.graph = Graph(self.cloud, self.admin)
-        self.exchange = Online(self.remoting, self.pieces)
+        self.exchange = Online(self.remoting, self.pieces, commands)
         self.patience = Patience(clock or WallClock(), deadline, screen.waiting)
         self._tokens_in = ""  # the tenant that tokens are asked for in, where that is not the credential's own
         self.vault: EnvFile | Nowhere = Nowhere()
@@ -135,6 +136,29 @@ class Session:
         self.remoting.close()
         self.graph.close()
         self.admin.close()
+
+    def names(self, tenant_id: str) -> tuple[str, ...]:
+        """The tenant's domains, the initial one first; as it was named where Graph does not say. Where no playbook names it.
+        Raises UsageError."""
+        try:
+            found = self.patience.transport(domains, self.graph)
+        except CloudError:
+            found = ()
+        given = self.want.tenant.lower()
+        if found and not _GUID.fullmatch(given) and given not in found:
+            raise UsageError(
+                f"{given} is no domain of the tenant that this sign-in is for, {found[0]} ({tenant_id})",
+                where="--tenant",
+                hint="sign in to the tenant that is meant",
+            )
+        if self.way != "admin-api" and not is_initial((found or (given,))[0]):
+            raise UsageError(
+                f"PowerShell connects to a tenant by its initial domain, and only {given} is known",
+                where="--tenant",
+                hint="give --tenant <name>.onmicrosoft.com, or set AZURE_TENANT_ID to that; or grant "
+                "Organization.Read.All on Microsoft Graph, so that it can be looked up",
+            )
+        return found or (given,)
 
     def _count(self) -> None:
         self.tokens += 1

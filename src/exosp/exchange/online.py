@@ -72,8 +72,9 @@ class Online:
     """The Exchange port. ``pieces``: how the remoting takes many items. ``requests`` counts pipelines, or requests of a
     remoting that has none; connecting is the remoting's own affair."""
 
-    def __init__(self, remoting: Remoting, pieces: Pieces = ALONE) -> None:
+    def __init__(self, remoting: Remoting, pieces: Pieces = ALONE, commands: tuple[str, ...] = OURS) -> None:
         self._remoting = remoting
+        self._commands = commands  # those that a session loads
         self._spread = Spread(remoting, pieces)
         self._trustees = Trustees()
         self.requests = 0
@@ -93,9 +94,9 @@ class Online:
             self.requests += 1
             return frozenset(listed()), None
         # With a wildcard, since an exact name that is not there is an error.
-        rows = self._rows(Cmdlet("Get-Command", {"Name": tuple(f"{name}*" for name in OURS)}))
+        rows = self._rows(Cmdlet("Get-Command", {"Name": tuple(f"{name}*" for name in self._commands)}))
         held = {shown(row, "Name").lower() for row in rows}
-        return frozenset(name for name in OURS if name.lower() in held), frozenset(OURS)
+        return frozenset(name for name in self._commands if name.lower() in held), frozenset(self._commands)
 
     def is_dehydrated(self) -> bool:
         """Whether the organization refuses new roles and scopes. Raises CloudError."""
