@@ -487,7 +487,7 @@ def test_what_an_audit_can_do_without_blocks_nothing():
     found = preflight.judge(wanted, rights(graph=frozenset({"Directory.Read.All"}), exchange=frozenset({needs.MANAGE}),
                                            cmdlets=frozenset(needs.VIEW_ROLE) - needs.DISPENSABLE.keys()))  # fmt: skip
     assert not any(finding.blocks for finding in found.findings)
-    assert len(found.missing) == 3
+    assert len(found.missing) == 4
 
 
 def test_reading_alone_takes_view_only_roles():
