@@ -18,7 +18,7 @@ AUDITED_TENANT = (
            'if _instant(row["activityDateTime"]) >= oldest]', "]",
            GRAPH + "test_the_directory_log_is_kept_for_a_month_and_a_week_without_a_licence"),
     Mutant("writes leave no record", "sandbox/directory.py",
-           "        self.audits.append(\n", "        [].append(\n", GRAPH + "test_the_directory_log_knows_what_was_written"),
+           "        self.audits.append(record)\n", "        pass\n", GRAPH + "test_the_directory_log_knows_what_was_written"),
     Mutant("sign-in activity needs no licence", "sandbox/graph/audits.py",
            'if service.directory.licence != "p1":', "if False:", GRAPH + "test_sign_in_activity_is_not_offered_everywhere"),
     Mutant("sign-in activity is every cloud's", "sandbox/graph/audits.py",
