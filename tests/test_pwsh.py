@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ import pytest
 
 from console import Console
 from desk import Desk
-from exosp.converge import look
 from exosp.errors import CloudError, Forbidden, Missing, Unreachable, UsageError
 from exosp.exchange import Cmdlet, Item, Rows
 from exosp.exchange import pwsh as pwsh_module
@@ -25,9 +24,8 @@ from exosp.exchange.pwsh import Pwsh
 from exosp.exchange.sessions import Timeouts
 from exosp.sandbox.server import Running
 from exosp.tenant import Failed
-from runs import Runs, state
 
-REAL = os.environ.get("EXOSP_TEST_PWSH", "")  # read at import: a fixture clears EXOSP_* before each test
+REAL = os.environ.get("EXOSP_TEST_PWSH", "")  # conftest leaves it where it is
 GET = Cmdlet("Get-TransportConfig")
 MAILBOXES = Cmdlet("Get-Mailbox", {}, over="Identity")
 ENTRIES = Cmdlet("Get-ServicePrincipal")
@@ -383,33 +381,6 @@ def test_a_refused_token_shows_nowhere(place, caplog):
 # The chain
 
 
-class Crash(BaseException):
-    """The client ends here, as a kill would end it."""
-
-
-@dataclass
-class Crashing:
-    """A port that ends the client once the count of writes is reached: they took place, and nobody has heard of it."""
-
-    port: Any
-    left: list[int]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.port, name)
-
-    def send(self, writes: Any, seen: Any) -> Any:
-        answer = self.port.send(writes, seen)
-        if isinstance(writes, list | tuple):
-            return (self._came(pair) for pair in answer)
-        return self._came(answer)
-
-    def _came(self, answer: Any) -> Any:
-        self.left[0] -= 1
-        if self.left[0] == 0:
-            raise Crash
-        return answer
-
-
 @pytest.fixture
 def local(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
     """The desk, its commands over pwsh."""
@@ -453,48 +424,6 @@ def test_sandbox_run_gives_its_command_the_stand_in(tmp_path):
     assert ran.code == 0
     assert "exosp-sandbox-" in ran.out
     assert "emulated" in ran.err
-
-
-@pytest.mark.slow
-def test_a_crash_after_each_write_converges(local, tmp_path, record_property):
-    """Ended after write k of an apply over pwsh, for every k, with the answer unheard: the same command run again comes to
-    the same end, nothing twice and nothing lost; no process is left."""
-    running = local.running
-    seen: list[str] = []
-    running.sandbox.tenant.watch = lambda moment, write: seen.append(write) if moment == "after" else None
-    assert not local.apply().failed
-    running.sandbox.tenant.watch = None
-    wanted = shape(local)
-    assert len(seen) > 5
-    for k in range(1, len(seen) + 1):
-        running.reset()
-        local.credential.unlink(missing_ok=True)
-        left = [k]
-        runs = Runs(local, tmp_path / f"journals-{k}")
-        runs.through = lambda tenant, left=left: replace(  # type: ignore[misc]  # bound at once, for this k
-            tenant, directory=Crashing(tenant.directory, left), exchange=Crashing(tenant.exchange, left)
-        )
-        with pytest.raises(Crash):
-            runs.apply()
-        runs.through = lambda tenant: tenant
-        again = runs.apply()
-        assert not again.failed, k
-        assert shape(local) == wanted, f"after write {k}"
-        with local.session() as session:
-            _, plan = look(session.want, session.tenant, session.patience)
-            assert plan.changes == (), k
-    ours = str(running.sandbox.pwsh.parent.parent)
-    assert not any(ours in text for text in processes())
-    record_property("figure", f"pwsh: a crash in process after each of {len(seen)} writes converges")
-
-
-def shape(desk: Desk) -> dict[str, Any]:
-    """How much of everything a tenant holds: ids differ between lives."""
-    found = state(desk)
-    exchange = found.pop("exchange")
-    counts = {name: len(value) for name, value in {**found, **exchange}.items() if isinstance(value, list)}
-    counts["secrets"] = sum(len(app.get("passwordCredentials", ())) for app in found["applications"])
-    return counts
 
 
 # PowerShell itself, where there is one

@@ -1,25 +1,20 @@
-"""The choice among remotings, and the whole chain over the admin API on the embedded tenant: its laws, its bad days, its
-crashes. test_chain does the same over winrm, test_pwsh over pwsh."""
+"""The choice among remotings, and the whole chain over the admin API on the embedded tenant: its laws and its bad days.
+test_chain has more of it; tests/storms/test_every_way has every command by every way, and its crashes."""
 
 import threading
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from desk import Desk
 from exosp.errors import UsageError
-from exosp.exchange.admin_api import AdminApi
 from exosp.exchange.remotings import REMOTINGS, choose, nothing_set
 from exosp.exchange.spreading import Pieces
 from exosp.playbook import rules
-from exosp.sandbox.faults import KNOBS
 from exosp.sending import Applied, Refused
-from exosp.tenant import Tenant
-from runs import Port, Runs, state
+from runs import state
 from storms.shape import differences, normal
 
 pytestmark = pytest.mark.slow  # whole lives of a tenant
@@ -184,20 +179,6 @@ def test_its_bad_days_are_waited_out(unkind: Callable[..., Desk], seed: int) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
-@pytest.mark.usefixtures("by_rest")
-def test_every_bad_day_has_its_day(unkind: Callable[..., Desk], record_property: Callable[[str, object], None]) -> None:
-    """Thirty lives end proven, and each fault of the admin API struck in five of them at least."""
-    struck: Counter[str] = Counter()
-    for seed in range(101, 131):
-        struck.update(live(unkind, seed).keys())
-    wanted = [k.name for k in KNOBS if k.name.startswith("admin-api-") and k.kind in ("count", "size")]
-    for name in wanted:
-        record_property("figure", f"admin API storm: {name} struck in {struck[name]} of 30 lives")
-    assert [name for name in wanted if struck[name] < 5] == []
-
-
-@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("way", ["winrm", "admin-api"])
 def test_many_mailboxes_by_many_threads_on_a_bad_day(unkind: Callable[..., Desk], way: str) -> None:
@@ -215,67 +196,3 @@ def test_many_mailboxes_by_many_threads_on_a_bad_day(unkind: Callable[..., Desk]
     assert len(ours) == len({row["Identity"] for row in ours}) == 60
     fired = desk.running.sandbox.tenant.faults.fired
     assert sum(name.startswith("admin-api" if way == "admin-api" else "remoting") for name in fired) >= 5
-
-
-class Killed(BaseException):
-    """As the end of the process at this point."""
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(400)
-@pytest.mark.usefixtures("by_rest")
-@pytest.mark.parametrize("side", ["before", "after"])
-def test_a_crash_at_each_write_converges(
-    desk: Desk,
-    tmp_path: Path,
-    side: str,
-    monkeypatch: pytest.MonkeyPatch,
-    record_property: Callable[[str, object], None],
-) -> None:
-    """Ended before or after each write in turn, Graph's and each request of the admin API that writes, its answer unheard:
-    the same command run again comes to the same end, nothing twice and nothing lost."""
-    count, at = 0, 0
-
-    def one(do: Callable[[], Any]) -> Any:
-        nonlocal count
-        count += 1
-        if count == at and side == "before":
-            raise Killed
-        found = do()
-        if count == at:
-            raise Killed
-        return found
-
-    send = AdminApi._send
-
-    def counted(api: AdminApi, method: str, url: str, signed: Any, headers: Any, body: Any, asked: str) -> Any:
-        def sent() -> Any:
-            return send(api, method, url, signed, headers, body, asked)
-
-        writes = asked.partition("-")[0] in ("New", "Add", "Set", "Remove")
-        return one(sent) if writes else sent()
-
-    def through(tenant: Tenant) -> Tenant:
-        directory = Port(tenant.directory, {"send": lambda *a: one(lambda: tenant.directory.send(*a))})
-        return Tenant(tenant.tenant_id, directory, tenant.exchange, tenant.vault)  # type: ignore[arg-type]  # by duck
-
-    monkeypatch.setattr(AdminApi, "_send", counted)
-    desk.apply()
-    wanted, stopped = normal(state(desk)), True
-    while stopped:
-        at += 1
-        count = 0
-        desk.running.reset(seed=1)
-        desk.credential.unlink(missing_ok=True)
-        runs = Runs(desk, tmp_path / f"journals-{at}", through=through)
-        stopped = True
-        with suppress(Killed):
-            runs.apply()
-            stopped = False
-        at, here = 0, at
-        assert not runs.apply().failed, here
-        assert differences(normal(state(desk)), wanted) == [], f"{side} write {here}"
-        assert desk.look()[1].empty, here
-        at = here
-    assert at > 8
-    record_property("figure", f"admin-api: a crash {side} each of {at - 1} writes converges")

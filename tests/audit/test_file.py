@@ -2,6 +2,7 @@
 with one is said with its line."""
 
 import errno
+import hashlib
 import json
 import os
 import stat
@@ -434,8 +435,6 @@ def refused_by_reading(place: Path) -> UsageError:
 
 def test_a_field_that_an_older_exosp_did_not_write_takes_its_default(whole: Path):
     """As long as the sum is right, which is over what stands there."""
-    import hashlib
-
     out = []
     for line in lines(whole)[:-1]:
         line.get("mailbox", {}).pop("people", None)
@@ -475,22 +474,34 @@ def test_whatever_stands_in_a_line_is_a_record_or_a_misfit(value: Any):
             continue
 
 
-def test_the_same_comes_of_lines_in_any_order(whole: Path):
-    """Answers come as they come: mailboxes' lines may stand in any order."""
-    import hashlib
-
-    first, *rest = lines(whole)[:-1]
+def test_the_same_comes_of_mailboxes_in_any_order(place: Path):
+    """They are answered as they are answered."""
+    many().kept(place)
+    found = read(place)
+    first, *rest = lines(place)[:-1]
     groups: list[list[Any]] = [[]]
     for line in rest:
         groups[-1].append(line)
         if not {"read", "done", "missing"}.isdisjoint(line):
             groups.append([])
-    text = "".join(
-        json.dumps(line) + "\n" for line in [first, *(x for group in reversed(groups) for x in group)]
-    ).encode()
-    found = read(whole)
-    whole.write_bytes(text + json.dumps({"end": {"sha256": hashlib.sha256(text).hexdigest()}}).encode() + b"\n")
-    assert canonical(read(whole)) == canonical(found)
+    boxes = [number for number, group in enumerate(groups) if group and group[-1].get("read", {}).get("part") == "user"]
+    assert len(boxes) == 6
+    for number, group in zip(boxes, [groups[n] for n in reversed(boxes)], strict=True):
+        groups[number] = group
+    text = "".join(json.dumps(line) + "\n" for line in [first, *(line for group in groups for line in group)]).encode()
+    place.write_bytes(text + json.dumps({"end": {"sha256": hashlib.sha256(text).hexdigest()}}).encode() + b"\n")
+    assert canonical(read(place)) == canonical(found)
+
+
+@pytest.mark.parametrize("section", ["role-grants", "recipient-permissions", "entries", "management-roles"])
+def test_what_goes_by_a_section_that_is_granted_later_is_read_anew(place: Path, section: str):
+    """Applications that matter by it alone were not kept, nor mailboxes."""
+    desk = Desk(TENANT, ALL)
+    desk.exchange.trouble.strike = desk.directory.trouble.strike = lambda what: _refuse(what, section)
+    assert section in desk.kept(place).coverage.missing
+    again = Desk(TENANT, ALL)
+    assert canonical(again.kept(place)) == canonical(Desk(TENANT, ALL).collect())
+    assert canonical(read(place)) == canonical(Desk(TENANT, ALL).collect())
 
 
 def test_a_throttled_audit_writes_the_same_records(place: Path, tmp_path: Path):

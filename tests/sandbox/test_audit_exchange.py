@@ -184,6 +184,14 @@ def test_send_as_is_found_by_trustee_over_the_whole_tenant(auditor: Auditor) -> 
     }  # fmt: skip
 
 
+def test_send_as_on_one_recipient_may_be_nothing(auditor: Auditor) -> None:
+    """A recipient on which the trustee holds nothing is there all the same."""
+    crm = named(auditor.rows("Get-ServicePrincipal"), "CRM")["ObjectId"]
+    assert auditor.rows("Get-RecipientPermission", Identity="sales@contoso.com", Trustee=crm) == []
+    assert auditor.rows("Get-RecipientPermission", Identity="box00003@contoso.com", Trustee=crm) == []
+    assert len(auditor.rows("Get-RecipientPermission", Identity="desk@contoso.com", Trustee=crm)) == 1
+
+
 def test_folders_have_permissions_of_their_own(auditor: Auditor) -> None:
     """Get-MailboxFolderPermission: Default and Anonymous in each; AvailabilityOnly on the calendar; no such folder."""
     crm = named(auditor.rows("Get-ServicePrincipal"), "CRM")["ObjectId"]

@@ -26,6 +26,13 @@ def entries(tenant: Tenant) -> list[Row]:
     return [] if app is None else [row for row in held if row["AppId"] == app.properties["appId"]]
 
 
+def owned(tenant: Tenant, object_id: str) -> None:
+    """The one who provisions becomes an owner of this application."""
+    admin = tenant.directory.principal(tenant.admin_app_id)
+    assert admin is not None
+    tenant.directory.applications[object_id].owners.add(admin.id)
+
+
 def delete_principal(tenant: Tenant) -> None:
     """The enterprise application goes into the recycle bin: its assignments end, and Exchange's entry is gone with it."""
     gone = principal(tenant)

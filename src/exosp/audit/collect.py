@@ -16,7 +16,7 @@ from itertools import chain
 from typing import Literal, TypeVar
 
 from ..census import DirectoryCensus, ExchangeCensus, Held, Listed, ListedKind
-from ..errors import CloudError, Forbidden, Unreachable
+from ..errors import CloudError, Forbidden, Throttled, Unreachable
 from ..inventory import Event, Inventory, Organization, Principal, Registration, Section
 from ..patience import Patience
 from ..permissions import reaches_mail
@@ -95,9 +95,19 @@ class _Collecting:
         self._wishes = keeping.gathered.head.asked
         self._tell = tell
         self._silent: dict[Side, list[CloudError]] = {"graph": [], "exchange": []}
+        self._heard: set[Side] = set()
+        self._for_now = False  # something failed that may not fail again
         self.first: CloudError | None = None
 
     def run(self) -> None:
+        """Twice where something failed that may have passed meanwhile: what is read is not read again."""
+        self._pass()
+        if self._for_now and self._heard:
+            for side in self._heard:
+                self._silent[side].clear()
+            self._pass()
+
+    def _pass(self) -> None:
         self._section("exchange", "entries", lambda: self._patience.transport(self._exchange.entries))
         self._section("exchange", "management-roles", lambda: self._patience.transport(self._exchange.management_roles))
         self._section(
@@ -134,7 +144,7 @@ class _Collecting:
             self._failed(side, fault)
             self._lacks(name, fault)
             return
-        self._silent[side].clear()
+        self._answered(side)
         self._keeping.write(*records, Done(name))
 
     def _answers(self, side: Side) -> None:
@@ -142,8 +152,13 @@ class _Collecting:
         if len(self._silent[side]) > 1:
             raise self._silent[side][-1]
 
+    def _answered(self, side: Side) -> None:
+        self._heard.add(side)
+        self._silent[side].clear()
+
     def _failed(self, side: Side, fault: CloudError) -> None:
         self.first = self.first or fault
+        self._for_now |= isinstance(fault, Throttled) or (isinstance(fault, Unreachable) and fault.transient)
         if isinstance(fault, Unreachable):
             self._silent[side].append(fault)
         else:
@@ -174,7 +189,7 @@ class _Collecting:
             for part in parts:
                 self._lacks(part, fault)
             return
-        self._silent["exchange"].clear()
+        self._answered("exchange")
         shown: dict[Section, object] = {
             "transport": found.smtp_auth_disabled,
             "authentication-policies": found.password_smtp,
@@ -351,10 +366,11 @@ class _Collecting:
                 reading.without()
         finally:
             reading.flush()  # whatever ends it
+        self._for_now |= reading.would_pass
         unlisted = listed.fault or (None if source.ended else refused)
         failed = refused or listed.fault
         if failed is None:
-            self._silent["exchange"].clear()
+            self._answered("exchange")
         else:
             self._failed("exchange", failed)
         if whole and unlisted is not None:
@@ -388,7 +404,7 @@ class _Collecting:
             self._failed("exchange", fault)
             self._lacks(name, fault)
             return
-        self._silent["exchange"].clear()
+        self._answered("exchange")
         self._keeping.write(Done(name))
 
 

@@ -21,7 +21,8 @@ client-access                      a mailbox's protocol switches
 event                              a line of an audit log
 read                               mailboxes that are done: ``ids``, how many of which kind, how many grants to
                                    people and how many inherited rows were seen and are not kept
-done                               a section, or a part of one, is read to its end
+done                               a section, or a part of one, is read to its end. It takes back the ``done`` of those that
+                                   go by it: of the applications, where consent was read later than they
 missing                            a section, or a part of one, could not be read, and why. A later ``done`` takes it back
 resumed                            somebody went on with it
 end                                the last line: ``sha256`` of all bytes before it

@@ -31,6 +31,17 @@ KINDS: tuple[ListedKind, ...] = get_args(ListedKind)
 Part = Literal["user", "soft-deleted", "group", "folders", "client-access"]  # what is read mailbox by mailbox
 
 _PARTS: dict[Section, tuple[str, ...]] = {"mailboxes": KINDS, "mailbox-permissions": KINDS}
+# What is kept of a section goes by others: once one of these is read later than it, it is to be read again.
+_GOES_BY: dict[Section, tuple[Section, ...]] = {
+    "enterprise-applications": ("entries", "management-roles", "access-policies", "role-grants", "scope-grants"),
+    "applications": ("entries", "management-roles", "access-policies", "enterprise-applications"),
+    "owners": ("enterprise-applications", "applications"),
+    "last-use": ("enterprise-applications", "applications"),
+    "directory-log": ("enterprise-applications", "applications"),
+    "exchange-log": ("entries",),
+    "mailboxes": ("recipient-permissions",),
+    "mailbox-permissions": ("recipient-permissions",),
+}
 _FOLDERS: tuple[Section, ...] = ("folder-permissions",)
 _EVIDENCE: tuple[Section, ...] = ("last-use", "directory-log", "exchange-log")
 _OF: dict[str, str] = {"user": "", "soft-deleted": "soft-deleted mailboxes: ", "group": "group mailboxes: "}
@@ -227,6 +238,8 @@ class Gathered:
             case Read():
                 self._read(record)
             case Done():
+                later = {section for section, others in _GOES_BY.items() if record.section in others}
+                self._done = {done for done in self._done if done[0] not in later}
                 self._done.add((record.section, record.part))
                 self._missing.pop((record.section, record.part), None)
                 if record.section == "mailboxes":
@@ -269,6 +282,9 @@ class Gathered:
 
     def has_read(self, mailbox: Listed, part: Part) -> bool:
         return small(named(mailbox, part)) in self._ids.get(part, ())
+
+    def has_kept(self, mailbox: Listed, part: Part) -> bool:
+        return (part, named(mailbox, part)) in self._kept
 
     def has_unread(self, part: Part) -> bool:
         return any(of == part for of, _ in self._unread)

@@ -76,7 +76,13 @@ class Reading:
         name = named(box, self._part)
         if name in self._read or name in self._again or name in self._failed:
             return True
-        return self._keeping.gathered.has_read(box, self._part)
+        return self._keeping.gathered.has_read(box, self._part) and not self._is_late(box)
+
+    def _is_late(self, box: Listed) -> bool:
+        """Whether it was read before it was known to matter."""
+        if self._part not in KINDS or self._recipients.isdisjoint(forms(box)):
+            return False
+        return not self._keeping.gathered.has_kept(box, self._part)
 
     def to_the_end(self, ask: Ask) -> None:
         """Raises CloudError where the cmdlet itself, and not a mailbox, cannot be had."""
@@ -123,7 +129,7 @@ class Reading:
         name = named(held.mailbox, self._part)
         if held.error is not None:
             self._set_aside(name, held)
-        elif name not in self._read and not self._keeping.gathered.has_read(held.mailbox, self._part):
+        elif name not in self._read:
             self._finish(name, held)
         self.source.answered(name)  # last: until then it is known to be under way
 
@@ -135,11 +141,13 @@ class Reading:
         people = held.people + (len(held.mailbox.on_behalf) - len(behalf) if self._part in KINDS else 0)
         if grants or not self._recipients.isdisjoint(forms(held.mailbox)):
             self._batch.append(Kept(replace(held.mailbox, on_behalf=()), self._part, grants, people))
+        self._answered += 1
+        if self._keeping.gathered.has_read(held.mailbox, self._part):
+            return  # it counts already
         self._read[name] = None
         self._kinds[held.mailbox.kind] = self._kinds.get(held.mailbox.kind, 0) + 1
         self._people += people
         self._inherited += held.inherited
-        self._answered += 1
         listed = self._ahead.listed
         total = None if listed is None else listed + self._elsewhere
         self._tell(Progress(self._section, self._before + self._answered, total))
@@ -185,6 +193,12 @@ class Reading:
         self._batch, self._read, self._kinds = [], {}, {}
         self._people = self._inherited = 0
         self._flushed = self._patience.clock.now()
+
+    @property
+    def would_pass(self) -> bool:
+        """Whether some mailboxes could not be read for now."""
+        errors = [held.error for held in self._failed.values()]
+        return any(isinstance(error, Throttled | Unreachable) and _passes(error) for error in errors)
 
     def unread(self) -> list[Kept]:
         of = "its folders: " if self._part == "folders" else ""

@@ -45,7 +45,7 @@ _DEPARTMENTS = (
     "jobs",
 )
 _STAFF = ("alex@contoso.com", "kim@contoso.com", "robin@contoso.com")
-_CERTIFICATE = {"kind": "certificate", "start": -30, "end": 335}
+_CERTIFICATE = {"kind": "certificate", "start": -40, "end": 325}
 _FOREIGN = "5d1b1c5e-7e0f-4a39-9a55-0d6f1f2f9b11"  # somebody's tenant
 _MICROSOFT = "f8cdef31-a31e-4b4a-93e4-5f571e91255a"
 
@@ -345,17 +345,17 @@ def too_long(mess: Mess, spec: Spec) -> list[Cause]:
 
 
 def secret(mess: Mess, spec: Spec) -> list[Cause]:
-    spec["credentials"] = [{"kind": "secret", "start": -30, "end": 150}]
+    spec["credentials"] = [{"kind": "secret", "start": -40, "end": 150}]
     return [("secret-where-certificate-possible", APP, "")]
 
 
 def long_secret(mess: Mess, spec: Spec) -> list[Cause]:
-    spec["credentials"] = [{"kind": "secret", "start": -30, "end": 700}]
+    spec["credentials"] = [{"kind": "secret", "start": -40, "end": 700}]
     return [("secret-where-certificate-possible", APP, ""), ("credential-too-long-lived", APP, "")]
 
 
 def secrets(mess: Mess, spec: Spec) -> list[Cause]:
-    spec["credentials"] = [{"kind": "secret", "start": -30, "end": 150}, {"kind": "secret", "start": -20, "end": 160}]
+    spec["credentials"] = [{"kind": "secret", "start": -40, "end": 150}, {"kind": "secret", "start": -20, "end": 160}]
     return [("several-live-secrets", APP, ""), ("secret-where-certificate-possible", APP, "")]
 
 

@@ -49,6 +49,7 @@ def _item(folder: str, user: str, rights: list[str]) -> Item:
 def get(call: Call) -> Iterator[Output]:
     mailbox, folder = _place(call)
     names = lookup.Names(call.tenant)
+    names.ready()
     rows = [
         ("Default", ["AvailabilityOnly" if folder == "Calendar" else "None"]),
         ("Anonymous", ["None"]),

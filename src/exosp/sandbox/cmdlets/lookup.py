@@ -120,21 +120,28 @@ def trustee(call: Call, identity: str) -> str:
 
 
 class Names:
-    """How rows show their trustees, looked up once for a cmdlet's whole answer."""
+    """How rows show their trustees, looked up once for a cmdlet's whole answer, and not at all where no row names one."""
 
     def __init__(self, tenant: Tenant, knob: str = "permission-user") -> None:
+        self._tenant = tenant
         self._exchange: Exchange = tenant.exchange
         self._people = tenant.directory.people
         self._faults, self._knob = tenant.faults, knob
         self._form = int(tenant.faults[knob])
-        self._principals = {row.properties["ObjectId"].lower(): row for row in principals(tenant)}
+        self._principals: dict[str, Row] | None = None
+
+    def ready(self) -> dict[str, Row]:
+        """The entries by object ID. To be called before rows are read: theirs change with an entry that is gone."""
+        if self._principals is None:
+            self._principals = {row.properties["ObjectId"].lower(): row for row in principals(self._tenant)}
+        return self._principals
 
     def shown(self, trustee: str) -> str | None:
         """What ``User`` or ``Trustee`` shows; None where the trustee is gone and only its SID is left.
 
         For a service principal no source shows the form: a knob decides.
         """
-        row = self._principals.get(trustee.lower())
+        row = self.ready().get(trustee.lower())
         if row is not None:
             if self._form:
                 self._faults.note(self._knob)

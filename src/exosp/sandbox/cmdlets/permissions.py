@@ -41,6 +41,8 @@ def _ace(row: Row, user: str) -> Item:
 
 
 def _aces(mailbox: Mailbox, names: lookup.Names, wanted: str | None, unresolved: bool) -> Iterator[Item]:
+    if mailbox.granted:
+        names.ready()  # which may leave rows of whoever is gone as bare SIDs
     for row in mailbox.permissions:
         trustee = row["_trustee"]
         if wanted is not None and trustee.lower() != wanted.lower():
@@ -189,13 +191,17 @@ def get_recipient_permission(call: Call) -> Iterator[Output]:
     """Without -Identity: of every recipient. Orphans are not shown."""
     _send_as(call)
     wanted, names = _trustee_filter(call, "Trustee"), lookup.Names(call.tenant, "permission-trustee")
+    identity = call.text("Identity")
     # One trustee holds something on few of many: the others are passed over unopened.
-    found = lookup.some(call, lambda m: wanted is None or m.sent_as, identity=call.text("Identity"))
+    every = wanted is None or identity is not None
+    found = lookup.some(call, lambda m: every or m.sent_as, identity=identity)
 
     def rows() -> Iterator[Output]:
         for mailbox in found:
             if wanted is None:
                 yield _recipient_item(mailbox, SELF, "Allow")
+            if mailbox.sent_as:
+                names.ready()
             for row in mailbox.recipient_permissions:
                 if wanted is None or row["_trustee"].lower() == wanted.lower():
                     shown = names.shown(row["_trustee"])
