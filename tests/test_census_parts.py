@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 
 from exosp.census import Listed
+from exosp.errors import CloudError, Unreachable
 from exosp.exchange import clixml
 from exosp.exchange.bearers import Bearers
 from exosp.exchange.census import Census
-from exosp.exchange.cmdlets import Answer, Cmdlet, Item, Rows, cut_short
+from exosp.exchange.cmdlets import CMDLETS, OURS, READS, Answer, Cmdlet, Item, Rows, cut_short
+from exosp.exchange.errors import Record
 from exosp.exchange.flowing import Flow
 from exosp.exchange.psobjects import row_of
-from exosp.exchange.sessions import Restarting
+from exosp.exchange.sessions import Came, Restarting, Sessions
 from exosp.exchange.spreading import Pieces
 from exosp.inventory import Entry
 from exosp.snapshot import Address, AppId, ClaimedObjectId, MailboxId
@@ -189,6 +191,103 @@ def test_throttled_it_sends_less_and_held_nothing(flow):
     began_at = time.monotonic()
     assert sorted(answers) == list(range(5))
     assert time.monotonic() - began_at > 0.04
+
+
+# Lists in sessions
+
+
+@dataclass
+class Line:
+    """A channel: three pages of a list, and ``breaks`` after so many."""
+
+    breaks: int | None = None
+    warning: str = ""
+    usable: bool = True
+    closed: bool = False
+    columns: Sequence[str] = ()
+
+    def pipeline(self, cmdlet: Cmdlet, sends: Sequence[str]) -> Came:
+        return Came()
+
+    def pages(self, cmdlet: Cmdlet, columns: Sequence[str], came: Came) -> Iterator[list[dict[str, object]]]:
+        self.usable, self.columns = False, columns
+        for page in range(3):
+            if page == self.breaks:
+                came.broken = Unreachable("gone", may_have_happened=True, service="remoting")
+                return
+            yield [{"Name": f"{page}{row}"} for row in "ab"]
+        self.usable = True
+        if self.warning:
+            came.warnings.append(Record(self.warning))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class Passing:
+    token: str = "t"
+    expires_on: int = 10_000
+
+
+def sessions(*lines: Line) -> tuple[Sessions, list[Line]]:
+    waiting, opened = list(lines), list[Line]()
+
+    def opens() -> Line:
+        opened.append(waiting.pop(0) if waiting else Line())
+        return opened[-1]
+
+    found = Sessions(opens, lambda: (Passing(), "x"), where="here", environment="O365Default", now=lambda: 0.0)
+    return found, opened
+
+
+LISTED = Cmdlet("Get-Mailbox", {"ResultSize": "Unlimited"})
+
+
+def test_lists_share_a_session_unless_they_are_at_the_same_time():
+    held, opened = sessions()
+    assert [len(page) for page in held.pages(LISTED, ("Name",))] == [2, 2, 2]
+    assert [len(page) for page in held.pages(LISTED)] == [2, 2, 2]
+    assert len(opened) == 1
+    one, other = held.pages(LISTED), held.pages(LISTED)
+    next(one), next(other)
+    assert len(opened) == 2
+    held.close()
+    assert all(line.closed for line in opened)
+
+
+def test_a_list_that_broke_begins_anew_in_another_session():
+    held, opened = sessions(Line(breaks=1))
+    pages = held.pages(LISTED)
+    assert next(pages)[0] == {"Name": "0a"}
+    with pytest.raises(Unreachable):
+        next(pages)
+    assert opened[0].closed
+    assert [page[0]["Name"] for page in pages] == ["0a", "1a", "2a"]
+    assert next(iter(pages), None) is None
+    assert len(opened) == 2
+
+
+def test_who_leaves_a_list_early_leaves_no_session_behind():
+    held, opened = sessions()
+    pages = held.pages(LISTED)
+    next(pages)
+    pages.close()
+    assert opened[0].closed
+
+
+def test_a_list_that_says_it_is_not_whole_is_an_error():
+    held, _ = sessions(Line(warning="There are more results available than are currently displayed."))
+    with pytest.raises(CloudError, match="more results") as caught:
+        list(held.pages(LISTED))
+    assert caught.value.code == "CutShort"
+
+
+def test_an_audit_loads_reads_alone_and_nobody_else_needs_its_own():
+    assert all(name.startswith(("Get-", "Search-")) for name in READS)
+    assert {"Get-MailboxPermission", "Search-UnifiedAuditLog", "Get-ApplicationAccessPolicy"} <= set(READS)
+    assert not {name for name, spec in CMDLETS.items() if spec.audits} & set(OURS)
+    assert all(spec.role for spec in CMDLETS.values() if spec.audits)
 
 
 # A tenant of a few rows, by hand

@@ -35,6 +35,7 @@ DESK = application(
     registration={"credentials": (secret(), federated()),
                   "required": (RequiredResource(AppId("00000002-0000-0ff1-ce00-000000000000"), (("id", "Role"),)),)},
 )  # fmt: skip
+READER = application("Reader", graph=["Mail.Read"], entered=False)
 BOXES = (
     mailbox("support@contoso.com", full=[DESK], send_as=[DESK], people=4),
     mailbox("sales@contoso.com", send_as=[DESK], kind="shared"),
@@ -47,7 +48,7 @@ EVENTS = (
     Event(AT, "ann@contoso.com", "Consent to application", DESK.object_id, "entra", "IMAP.AccessAsApp"),
     Event(AT, "ann@contoso.com", "New-ServicePrincipal", DESK.object_id, "exchange"),
 )
-TENANT = tenant(DESK, *BOXES, events=EVENTS)
+TENANT = tenant(DESK, READER, *BOXES, events=EVENTS)
 ALL = Wishes(folders=True, evidence=True)
 
 

@@ -1,8 +1,9 @@
 """The snapshot file: what an audit read of a tenant, so that it can be judged again, and gone on with where it was cut off.
 
-The format is ``exosp/snapshot/1``: JSON lines in UTF-8, written once from top to bottom. It lists who can read what, and
-is its owner's alone (0600); it holds no secret, and no person but the one who ran exosp, owners of applications, and those
-whom the logs name where ``--evidence`` was asked for.
+The format is ``exosp/snapshot/1``: JSON lines in UTF-8, written from top to bottom. It lists who can read what, and is its
+owner's alone (0600). It holds no secret. Of people it names the one who ran exosp, owners of applications, those whose
+mailboxes an application reaches, and those whom the logs name where ``--evidence`` was asked for; grants to people are
+counted.
 
 The first line is ``{"schema": "exosp/snapshot/1", "head": {...}}``: ``tenant``, ``tenant_id``, ``cloud``, ``operator``, ``at``,
 ``version``, ``emulated``, and ``asked``, what the audit was asked for. Every other line is an object with one key, its kind:

@@ -14,7 +14,6 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from .clock import Clock
 
-
 _KEPT = 64  # verified tokens
 
 

@@ -197,7 +197,7 @@ class Engine:
         async with self._slots.setdefault(connection.object_id, asyncio.Semaphore(most)):
             # What a timer oversleeps (a millisecond of ten, and more while others work) is taken off the next cmdlet, so that
             # the price is the one that was asked for and not the emulator's own.
-            early = min(self._overslept, seconds / 2)
+            early = min(self._overslept, seconds)
             self._overslept -= early
             loop = asyncio.get_running_loop()
             began = loop.time()
