@@ -229,7 +229,7 @@ def test_reading_without_writing_is_said_before_the_first_write(running: Running
 def test_a_mailbox_that_is_not_there_is_named_and_the_others_are_done(running: Running, tmp_path: Path) -> None:
     """Exit 1, its line in the playbook, and the others' logins work."""
     running.reset(seed=1)
-    console = Console(tmp_path, running.environment())
+    console = Console(tmp_path, running.environment() | {"EXOSP_REMOTING": "admin-api"})
     console.write(
         QUICKSTART.read_text(encoding="utf-8").replace("  - support@", "  - nobody@contoso.com\n  - support@")
     )
@@ -249,7 +249,7 @@ def test_a_mailbox_that_is_not_there_is_named_and_the_others_are_done(running: R
 def test_a_mail_server_that_does_not_answer_is_no_refusal(running: Running, tmp_path: Path) -> None:
     """verify says that it was not reached, exits with 3, and the other protocols are tried all the same."""
     running.reset(seed=1)
-    console = Console(tmp_path, running.environment())
+    console = Console(tmp_path, running.environment() | {"EXOSP_REMOTING": "admin-api"})
     console.write()
     assert console.here("apply", "playbook.yaml", "--yes", "--quiet").code == 0
     found = console.here(

@@ -7,7 +7,6 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -410,25 +409,29 @@ def test_an_interrupted_apply_says_so_and_goes_on_the_next_time(running: Running
     assert [app["displayName"] for app in state(running)["applications"]].count("Support Desk Mail") == 1
 
 
-# Commands with a tenant of their own; they run in the background from the start
+# Commands with a tenant of their own
 
 
 class Background:
-    """Answers of commands that need nothing of the module's sandbox."""
+    """Answers of commands that need nothing of the module's sandbox, each run when it is first asked for."""
 
-    def __init__(self, pool: ThreadPoolExecutor, folder: Path) -> None:
-        self._pool = pool
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._found: dict[str, Future[Any]] = {}
+        self._calls: dict[str, Callable[[Console], Any]] = {}
+        self._found: dict[str, Any] = {}
 
     def begin(self, name: str, call: Callable[[Console], Any]) -> None:
-        folder = self._folder / name
-        (folder / "tmp").mkdir(parents=True)
-        console = Console(folder, {"TMPDIR": str(folder / "tmp"), "HOME": str(folder / "home")})
-        self._found[name] = self._pool.submit(call, console)
+        self._calls[name] = call
 
     def __getitem__(self, name: str) -> Any:
-        return self._found[name].result()
+        if name not in self._found:
+            self._found[name] = self._calls[name](self._console(name))
+        return self._found[name]
+
+    def _console(self, name: str) -> Console:
+        folder = self._folder / name
+        (folder / "tmp").mkdir(parents=True)
+        return Console(folder, {"TMPDIR": str(folder / "tmp"), "HOME": str(folder / "home")})
 
     def left(self, name: str) -> list[str]:
         """What a command left in its folders."""
@@ -465,22 +468,21 @@ for words in (["demo"], ["sandbox", "up"], ["sandbox", "run", "--", "true"]):
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def background(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Background]:
-    with ThreadPoolExecutor(1) as pool:
-        found = Background(pool, tmp_path_factory.mktemp("background"))
-        found.begin("demo", lambda c: c.run("demo"))
-        found.begin("demo_json", lambda c: c.run("demo", "--format", "json", "--faults", "none"))
-        found.begin("demo_interrupted", _interrupted_demo)
-        found.begin("run", lambda c: c.run(
-            "sandbox", "run", "--faults", "none", "--mailboxes", "2", "--", sys.executable, "-c", LOOK,
-            given="input", AZURE_USERNAME="astray", EXOSP_APP_CLIENT_ID="astray", EXOSP_VAR_KEPT="1",
-        ))  # fmt: skip
-        found.begin("run_signalled", _signalled_run)
-        found.begin("up", lambda c: _up(c, signal.SIGTERM))
-        found.begin("up_json", lambda c: _up(c, signal.SIGINT, "--format", "json"))
-        found.begin("without", _without_extra)
-        yield found
+@pytest.fixture(scope="module")
+def background(tmp_path_factory: pytest.TempPathFactory) -> Background:
+    found = Background(tmp_path_factory.mktemp("background"))
+    found.begin("demo", lambda c: c.run("demo"))
+    found.begin("demo_json", lambda c: c.run("demo", "--format", "json", "--faults", "none"))
+    found.begin("demo_interrupted", _interrupted_demo)
+    found.begin("run", lambda c: c.run(
+        "sandbox", "run", "--faults", "none", "--mailboxes", "2", "--", sys.executable, "-c", LOOK,
+        given="input", AZURE_USERNAME="astray", EXOSP_APP_CLIENT_ID="astray", EXOSP_VAR_KEPT="1",
+    ))  # fmt: skip
+    found.begin("run_signalled", _signalled_run)
+    found.begin("up", lambda c: _up(c, signal.SIGTERM))
+    found.begin("up_json", lambda c: _up(c, signal.SIGINT, "--format", "json"))
+    found.begin("without", _without_extra)
+    return found
 
 
 def _interrupted_demo(console: Console) -> Ran:
@@ -621,6 +623,7 @@ def test_sandbox_up_says_how_to_reach_it_and_ends_with_0(background: Background)
     assert background.left("up") == []
 
 
+@pytest.mark.slow  # the text, and by it the signals and the end, is in the core
 def test_sandbox_up_as_json_is_one_line(background: Background) -> None:
     """Who reads it has no end of file to wait for. SIGINT ends it with 0 too."""
     found, _ = background["up_json"]

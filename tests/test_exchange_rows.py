@@ -659,3 +659,37 @@ def test_addresses_that_got_no_answer_are_asked_for_again(error):
     """Raised for patience to repeat, and never taken for an address without a mailbox."""
     with pytest.raises(type(error)):
         Online(Fake(lambda cmdlet, sent: Came(broken=error))).mailboxes([Address("a@contoso.com")])
+
+
+class Busy:
+    """A remoting that takes one item a request and refuses some of them for now, the first time."""
+
+    def __init__(self, *refused: str) -> None:
+        self.refused, self.asked = set(refused), list[str]()
+
+    def run(self, cmdlet, items=()):
+        for item in items or (None,):
+            self.asked.append(item.send if item else cmdlet.name)
+            if item and item.send in self.refused:
+                self.refused.discard(item.send)
+                yield tenant.Failed(Throttled("busy", service="remoting"))
+            else:
+                yield Rows(({"PrimarySmtpAddress": item.send, "ExternalDirectoryObjectId": guid(7)},) if item else ())
+
+
+def test_of_a_read_that_is_repeated_only_what_was_refused_is_asked_again():
+    """With many pieces one would always be unlucky. Where anything else was asked in between, all of it is."""
+    busy = Busy("b@contoso.com")
+    online, boxes = Online(busy), [Address(f"{name}@contoso.com") for name in "abc"]
+    with pytest.raises(Throttled):
+        online.mailboxes(boxes)
+    assert set(online.mailboxes(boxes)) == set(boxes)
+    assert busy.asked == [*boxes, "b@contoso.com"]
+    online.mailboxes(boxes)
+    assert busy.asked == [*boxes, "b@contoso.com", *boxes]
+    busy.refused, busy.asked = {"c@contoso.com"}, []
+    with pytest.raises(Throttled):
+        online.mailboxes(boxes)
+    online.entries()
+    online.mailboxes(boxes)
+    assert busy.asked == [*boxes, "Get-ServicePrincipal", *boxes]

@@ -30,7 +30,7 @@ def watched(console: Console, *words: str, typed: str | None = None) -> dict[str
         ended = pool.submit(finished, process, typed)
         while not ended.done():
             seen |= arguments(process.pid)
-            time.sleep(0.02)
+            time.sleep(0.08)
         found = ended.result()
     assert any("exosp" in line for line in seen), "the command's own arguments were never seen"
     return {"stdout": found.out, "stderr": found.err, "arguments": "\n".join(sorted(seen))}

@@ -91,4 +91,16 @@ SPREADING = (
            MANY + "test_nothing_sent_in_any_piece_is_one_error"),
 )  # fmt: skip
 
-REMOTINGS = (*EMULATED, *REST_CLIENT, *SPREADING)
+ROWS = "tests/test_exchange_rows.py::test_of_a_read_that_is_repeated_only_what_was_refused_is_asked_again"
+READING = (
+    Mutant("a read that is repeated begins anew", "exchange/online.py",
+           "found = dict(self._begun.answers) if self._begun.whole == whole else {}", "found: dict[int, Answer] = {}", ROWS),
+    Mutant("what an earlier read answered stands after another one", "exchange/online.py",
+           "        self._begun = _Begun()\n        before", "        before", ROWS),
+    Mutant("the scope of each mailbox is asked one after the other", "exchange/online.py",
+           "answers = self._ask(cmdlet, [Item(mailbox.id, frozenset()) for mailbox in mailboxes])",
+           "answers = [self._ask(cmdlet, [Item(mailbox.id, frozenset())])[0] for mailbox in mailboxes]",
+           "tests/test_smtp_rbac.py::test_the_scope_of_many_mailboxes_is_asked_several_at_once"),
+)  # fmt: skip
+
+REMOTINGS = (*READING, *EMULATED, *REST_CLIENT, *SPREADING)

@@ -2,11 +2,11 @@
 
 Every read is filtered here: a Get-* may answer an unknown identity with every row or with an error (the vendor's help
 and field reports disagree), so no row is believed for its place. What stays unclear in a batch is read again one by
-one. Nothing here waits, and no write is repeated.
+one. Nothing here waits, and no write is repeated. One thread at a time uses an ``Online``.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from .. import tenant
@@ -77,6 +77,7 @@ class Online:
         self._commands = commands  # those that a session loads
         self._spread = Spread(remoting, pieces)
         self._trustees = Trustees()
+        self._begun = _Begun()
         self.requests = 0
 
     def close(self) -> None:
@@ -292,6 +293,7 @@ class Online:
     # Running
 
     def _run(self, cmdlet: Cmdlet, items: Sequence[Item] = (), *, alone: bool = False) -> list[Answer]:
+        self._begun = _Begun()
         before = self._spread.requests
         try:
             return self._spread.run(cmdlet, items, alone=alone)
@@ -303,16 +305,21 @@ class Online:
         return _rows(self._run(cmdlet)[0], cmdlet)
 
     def _ask(self, cmdlet: Cmdlet, items: Sequence[Item]) -> list[Answer]:
-        """One answer an item. What is unclear within a batch is asked once more, alone."""
+        """One answer an item. What is unclear within a batch is asked once more, alone. Where some were refused for now and the
+        caller asks the same again at once, the others' answers stand: with many pieces, one of them would always be unlucky."""
         if not items:
             return []
-        answers = self._run(cmdlet, items)
-        unclear = [n for n, answer in enumerate(answers) if isinstance(answer, tenant.Unknown)]
+        whole = f"{cmdlet} {[item.send for item in items]}"
+        found = dict(self._begun.answers) if self._begun.whole == whole else {}
+        todo = [n for n in range(len(items)) if n not in found]
+        found |= zip(todo, self._run(cmdlet, [items[n] for n in todo]), strict=True)
+        unclear = [n for n in todo if isinstance(found[n], tenant.Unknown)]
         if unclear and len(items) > 1:
-            again = self._run(cmdlet, [items[n] for n in unclear], alone=True)
-            for n, answer in zip(unclear, again, strict=True):
-                answers[n] = answer
-        return answers
+            found |= zip(unclear, self._run(cmdlet, [items[n] for n in unclear], alone=True), strict=True)
+        settled = {n: answer for n, answer in found.items() if not _may_be_asked_again(answer)}
+        if len(settled) < len(items):
+            self._begun = _Begun(whole, settled)
+        return [found[n] for n in range(len(items))]
 
     def _each(self, cmdlet: Cmdlet, mailboxes: Sequence[Mailbox]) -> Iterator[tuple[Mailbox, tuple[Row, ...]]]:
         """The rows of each mailbox. Raises the first CloudError, naming the mailbox where it is one's own."""
@@ -358,6 +365,20 @@ class Online:
                 if reason is not None:
                     reasons[address] = reason
         return {address: reasons.get(address, NoMailbox(address, "absent")) for address in absent}
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """What the read before this one has answered already. Any other read or write ends it."""
+
+    whole: str = ""
+    answers: Mapping[int, Answer] = field(default_factory=dict)
+
+
+def _may_be_asked_again(answer: Answer) -> bool:
+    if isinstance(answer, tenant.Failed):
+        return isinstance(answer.error, Throttled | Unreachable | NotYetVisible)
+    return isinstance(answer, tenant.Unknown)
 
 
 def _rows(answer: Answer, cmdlet: Cmdlet, whose: str = "") -> tuple[Row, ...]:
