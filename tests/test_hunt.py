@@ -27,6 +27,8 @@ SCRIPT: tuple[tuple[str, ...], ...] = (
     ("verify", "playbook.yaml", "--negative", "private@contoso.com", "--send-to", "sales@contoso.com", "--list", "1"),
     ("explain", "-"),  # of a log in which all that is secret stands, as programs log it
     ("consent-url", "playbook.yaml", "--tenant", "contoso.onmicrosoft.com"),
+    ("audit", "--tenant", "contoso.onmicrosoft.com", "--evidence", "--folders", "--snapshot", "audit.jsonl",
+     "-o", "report.html", "-o", "report.sarif", "-o", "report.xml", "-o", "report.md"),
     ("MISTAKE",),
     ("apply", "playbook.yaml", "--yes"),
     ("WIDEN",),
@@ -119,7 +121,7 @@ def test_nothing_that_a_command_leaves_holds_a_secret(
             words = [stage.run() if word == "RUN" else word for word in words]
             given = (command, *words, "--format", form)
             given += () if command == "explain" else ("--verbose",)
-            given += () if command in ("explain", "consent-url") else ("--journal", str(tmp_path / "journals"))
+            given += () if command in ("audit", "explain", "consent-url") else ("--journal", str(tmp_path / "journals"))
             said = watched(stage.console, *given, typed=logged(secrets) if command == "explain" else None)
             texts |= {f"{number} {command} {name}": text for name, text in said.items()}
         texts |= files(tmp_path)

@@ -30,7 +30,9 @@ def made(content: dict[str, Any] | None = None, **options: Any) -> Tenant:
 def test_the_docstrings_example_is_a_tenant_file() -> None:
     """What ``initial`` shows can be used as it stands, but for the places that it leaves open."""
     text = (initial.__doc__ or "").partition("::\n")[2].partition("\n``secret_sha256``")[0]
-    content = initial.parse(text.replace("1111…", "11111111-1111-4111-8111-111111111111").replace("9f86…", "9f86"))
+    for digit in "123":
+        text = text.replace(f"{digit * 4}…", f"{digit * 8}-{digit * 4}-4{digit * 3}-8{digit * 3}-{digit * 12}")
+    content = initial.parse(text.replace("9f86…", "9f86"))
     tenant = made(content)
     [crm] = [app for app in tenant.directory.applications.values() if app.properties["displayName"] == "CRM"]
     assert len(crm.owners) == 3

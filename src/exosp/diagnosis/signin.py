@@ -180,7 +180,6 @@ ROWS: tuple[Row, ...] = (
     entra(90043, "NationalCloudAuthCodeRedirection - The feature is disabled.", "cloud-wrong"),
     entra(90072, "PassThroughUserMfaError - The external account that the user signs in with doesn't exist on the tenant that they signed into.", "guest-user", "tenant-wrong"),
     entra(90092, "GraphNonRetryableError", "service-trouble", "request-malformed"),
-    entra(90099, "The application has not been authorized in the tenant. Applications must be authorized to access the customer tenant before partner delegated administrators can use them.", ("consent-missing", "the application was not authorized in the customer's tenant"), certainty="B"),
     entra(90124, "Resource is not supported over the /common or /consumers endpoints. Use the /organizations or tenant-specific endpoint instead.", ("tenant-wrong", "the address must name the tenant"), "personal-account"),
     entra(90130, "Application is not supported over the /common or /consumers endpoints.", ("tenant-wrong", "the address must name the tenant"), "app-single-tenant"),
     entra(100007, "AAD Regional ONLY supports auth either for MSIs or for requests from MSAL using SN+I for 1P apps or 3P apps in Microsoft infrastructure tenants.", "request-malformed", certainty="B"),
