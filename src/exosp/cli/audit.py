@@ -126,7 +126,7 @@ def audit(
     output: Output = None,
     form: FormOption = Form.text,
     tenant: TenantOption = None,
-    timeout: Deadline = "2h",
+    timeout: Deadline = "24h",
     cloud_file: CloudFile = None,
     no_input: NoInput = False,
     quiet: Quiet = False,
