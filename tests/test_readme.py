@@ -13,6 +13,7 @@ import typer.main
 from console import Console
 from exosp import clouds, playbook
 from exosp.audit import settings
+from exosp.checks import CHECKS
 from exosp.cli import app
 from exosp.sandbox import initial, situations
 from exosp.sandbox.tenant import Options, Tenant
@@ -172,3 +173,8 @@ def test_links_and_paths_in_readme_exist() -> None:
     """Every path of this repository that README names."""
     for name in re.findall(r"`((?:templates|playbooks|\.ci|src|tests)/[\w./-]+)`", README):
         assert (ROOT / name).exists(), name
+
+
+def test_the_number_of_checks_in_readme_is_right() -> None:
+    """A check that is added is counted."""
+    assert f"by {len(CHECKS)} checks" in README

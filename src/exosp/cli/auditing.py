@@ -114,11 +114,11 @@ def _teller(screen: Screen) -> Callable[[Progress], None]:
     def tell(progress: Progress) -> None:
         doing = _DOING.get(progress.section, progress.section.replace("-", " "))
         if progress.section != state["section"]:
-            state.update(section=progress.section, at=time.monotonic(), done=0)
+            state.update(section=progress.section, at=time.monotonic())
         more = progress.done - int(state["done"])
         state["done"] = progress.done
         took = time.monotonic() - float(state["at"])
         rate = f", {progress.done / took:,.0f} a second" if progress.done and took > 1 else ""
-        screen.working(f"reading {doing}{rate}", done=more, total=progress.total)
+        screen.working(f"reading {doing}{rate}", done=more, total=progress.total or 0)
 
     return tell

@@ -147,7 +147,7 @@ class Screen:
         count = (
             ()
             if total is None
-            else (TextColumn("{task.completed}/{task.total}"), BarColumn(bar_width=20), TimeRemainingColumn())
+            else (TextColumn("{task.fields[count]}"), BarColumn(bar_width=20), TimeRemainingColumn())
         )
         console = Console(stderr=True, no_color=not self._color, highlight=False, markup=False)
         # Not redirected: what is printed meanwhile belongs to stdout, which may be a file.
@@ -155,7 +155,7 @@ class Screen:
             SpinnerColumn("line"), *count, saying, TimeElapsedColumn(),
             console=console, transient=True, expand=True, redirect_stdout=False, redirect_stderr=False,
         )  # fmt: skip
-        self._task = self._progress.add_task(text, total=total)
+        self._task = self._progress.add_task(text, total=total, count=f"0/{total}" if total else "")
         self._progress.start()
         try:
             yield
@@ -180,9 +180,13 @@ class Screen:
             outer.start()
 
     def working(self, text: str, done: int = 0, total: int | None = None) -> None:
-        """What the moving line says; ``done`` more of the total are done, and that is ``total`` now where it is given."""
+        """What the moving line says; ``done`` more of the total are done. ``total``: what that is from now on, 0 where nobody
+        knows it; then they are only counted."""
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, description=text, advance=done, total=total)
+            [task] = self._progress.tasks
+            of = f"/{task.total:.0f}" if task.total else ""
+            self._progress.update(self._task, count=f"{task.completed:.0f}{of}" if of or task.completed else "")
 
     def waiting(self, why: str, seconds: float) -> None:
         """A pause and its reason: in the moving line, and as a line of its own with --verbose."""
