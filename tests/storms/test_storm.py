@@ -60,10 +60,10 @@ class Life:
 
 
 # Each fourth begins with a smaller playbook and goes on after others' hands: what a new secret hides by its own delay (consent,
-# Exchange's sync) shows where there is one already, and pages where there is more than our own. Three send by a management role.
+# Exchange's sync) shows where there is one already, and pages where there is more than our own. Four send by a management role.
 PLAIN = Life()
 LIFE = (
-    PLAIN, PLAIN, Life(ROLE), Life(act=mistaken), PLAIN, Life(ROLE), PLAIN, Life(act=hands.delete_principal), PLAIN, Life(ROLE), PLAIN,
+    Life(ROLE), PLAIN, Life(ROLE), Life(act=mistaken), PLAIN, Life(ROLE), PLAIN, Life(act=hands.delete_principal), PLAIN, Life(ROLE), PLAIN,
     Life(act=consented),
 )  # fmt: skip
 WAYS = ("", "admin-api")  # the management host and the REST endpoint take turns
