@@ -13,9 +13,11 @@ What it sets up, each part once; running it again changes only what differs:
 
 exosp then connects with  EXOSP_REMOTING=winrm://HOST:5986/wsman?auth=negotiate&configuration=Exosp.JEA
 
-With -ReadOnly it makes Exosp.Audit instead, for a host from which one only audits: the functions that write are not there at
-all, and Exchange is asked for Get- and Search- cmdlets alone. It has an account and a group of its own. A host may have both:
-run the script once with the switch and once without.
+With -ReadOnly it makes Exosp.Audit instead, for  exosp audit : the functions that write are not there at all, and Exchange is
+asked for Get- and Search- cmdlets alone. It has an account and a group of its own. That limits what is done through this
+host; whoever signs in to Exchange there should also have roles that only read (View-Only Organization Management, and
+View-Only Audit Logs for --evidence). A host may have both: run the script once with the switch and once without, each time
+with the same -AllowFrom and -ListenerThumbprint, since the listener is one.
 
 How such a session reaches Exchange Online is your choice:
   - without -AppId: exosp signs in and hands its token to Connect-Exosp as a SecureString, encrypted on its way within TLS.
@@ -37,7 +39,7 @@ Uses a certificate of your own CA for the listener, which exosp's machine must t
 
 .EXAMPLE
 .\host.ps1 -AllowFrom 192.0.2.10 -ReadOnly
-For  exosp audit  alone.
+For an auditor: Exosp.Audit, an account exosp-audit, and nothing that writes.
 
 .EXAMPLE
 .\host.ps1 -AllowFrom 192.0.2.10 -AppId 00000000-0000-0000-0000-000000000000 -CertificateThumbprint 0123456789ABCDEF0123456789ABCDEF01234567 -Organization contoso.onmicrosoft.com
