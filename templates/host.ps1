@@ -13,6 +13,12 @@ What it sets up, each part once; running it again changes only what differs:
 
 exosp then connects with  EXOSP_REMOTING=winrm://HOST:5986/wsman?auth=negotiate&configuration=Exosp.JEA
 
+With -ReadOnly it makes Exosp.Audit instead, for  exosp audit : the functions that write are not there at all, and Exchange is
+asked for Get- and Search- cmdlets alone. It has an account and a group of its own. That limits what is done through this
+host; whoever signs in to Exchange there should also have roles that only read (View-Only Organization Management, and
+View-Only Audit Logs for --evidence). A host may have both: run the script once with the switch and once without, each time
+with the same -AllowFrom and -ListenerThumbprint, since the listener is one.
+
 How such a session reaches Exchange Online is your choice:
   - without -AppId: exosp signs in and hands its token to Connect-Exosp as a SecureString, encrypted on its way within TLS.
   - with -AppId, -CertificateThumbprint and -Organization: the host signs in itself, with a certificate whose key only the
@@ -30,6 +36,10 @@ Shows what it would do.
 .EXAMPLE
 .\host.ps1 -AllowFrom 192.0.2.10 -ListenerThumbprint 0123456789ABCDEF0123456789ABCDEF01234567
 Uses a certificate of your own CA for the listener, which exosp's machine must trust (SSL_CERT_FILE names your CA's file).
+
+.EXAMPLE
+.\host.ps1 -AllowFrom 192.0.2.10 -ReadOnly
+For an auditor: Exosp.Audit, an account exosp-audit, and nothing that writes.
 
 .EXAMPLE
 .\host.ps1 -AllowFrom 192.0.2.10 -AppId 00000000-0000-0000-0000-000000000000 -CertificateThumbprint 0123456789ABCDEF0123456789ABCDEF01234567 -Organization contoso.onmicrosoft.com
@@ -51,12 +61,15 @@ param(
     [ValidatePattern('^[0-9A-Fa-f]{40}$')]
     [string] $ListenerThumbprint,
 
+    # For an auditor's host: Exosp.Audit, which can read and nothing else.
+    [switch] $ReadOnly,
+
     # The local account that exosp signs in to the host with, and the group that may use the endpoint.
     [ValidatePattern('^[A-Za-z0-9._-]{1,20}$')]
-    [string] $Account = 'exosp',
+    [string] $Account = $(if ($ReadOnly) { 'exosp-audit' } else { 'exosp' }),
 
     [ValidatePattern('^[A-Za-z0-9 ._-]{1,64}$')]
-    [string] $Group = 'Exosp Operators',
+    [string] $Group = $(if ($ReadOnly) { 'Exosp Auditors' } else { 'Exosp Operators' }),
 
     # A group managed service account (DOMAIN\name$) for sessions to run as. Without it they run as a virtual account, which is
     # an administrator of this machine while it lasts. With -AppId the account must be able to read the certificate's key.
@@ -84,8 +97,10 @@ param(
 Set-StrictMode -Version 2.0
 $ErrorActionPreference = 'Stop'
 
-$Endpoint = 'Exosp.JEA'
-$ModuleFolder = Join-Path $env:ProgramFiles 'WindowsPowerShell\Modules\Exosp.JEA'
+# A role capability is found by its name alone, wherever it lies: each endpoint's has its own.
+$Endpoint = if ($ReadOnly) { 'Exosp.Audit' } else { 'Exosp.JEA' }
+$Role = if ($ReadOnly) { 'ExospAudit' } else { 'Exosp' }
+$ModuleFolder = Join-Path $env:ProgramFiles "WindowsPowerShell\Modules\$Endpoint"
 $ByCertificate = [bool] $AppId
 
 if ($ByCertificate -and -not ($CertificateThumbprint -and $Organization)) {
@@ -128,7 +143,7 @@ if ($PSCmdlet.ShouldProcess($HostName, 'HTTPS listener on port 5986')) {
 # (full language, any command) are closed to it. In a domain, put a domain account or its group into $Group instead.
 if ($PSCmdlet.ShouldProcess("$Group, $Account", 'Local group and account')) {
     if (-not (Get-LocalGroup -Name $Group -ErrorAction SilentlyContinue)) {
-        New-LocalGroup -Name $Group -Description 'May use the endpoint Exosp.JEA' | Out-Null
+        New-LocalGroup -Name $Group -Description "May use the endpoint $Endpoint" | Out-Null
     }
     if (-not (Get-LocalUser -Name $Account -ErrorAction SilentlyContinue)) {
         $password = Read-Host -AsSecureString -Prompt "A password for $Account (EXOSP_REMOTING_PASSWORD)"
@@ -142,12 +157,18 @@ if ($PSCmdlet.ShouldProcess("$Group, $Account", 'Local group and account')) {
 # 4. The wrappers. Connect-ExchangeOnline makes its cmdlets as functions while it connects, so they cannot be named in a role
 # beforehand, and raw they would take any parameter. Each function below has the name that exosp calls, takes what exosp
 # sends, and calls the module's own, which -Prefix names differently and Hide-Inner keeps from the caller.
-$Wrappers = @'
+$Reading = @'
 Set-StrictMode -Version 2.0
 
 $script:Inner = 'ExospInner'
 $script:Connected = $false
 $script:Settings = Import-PowerShellDataFile -Path (Join-Path $PSScriptRoot 'settings.psd1')
+$script:Reads = 'Get-ServicePrincipal', 'Get-Mailbox', 'Get-Recipient', 'Get-MailboxPermission',
+    'Get-RecipientPermission', 'Get-CASMailbox', 'Get-TransportConfig', 'Get-OrganizationConfig',
+    'Get-DistributionGroup', 'Get-UnifiedGroup', 'Get-ManagementScope', 'Get-ManagementRoleAssignment',
+    'Get-User', 'Get-MailboxFolderPermission', 'Get-AuthenticationPolicy',
+    'Get-ApplicationAccessPolicy', 'Search-UnifiedAuditLog'
+$script:Writes = @()
 
 function Hide-Inner {
     # What the module has just imported is there for the functions of this file, and not for the caller.
@@ -157,14 +178,7 @@ function Hide-Inner {
 
 function Connect-Inner {
     param([System.Collections.IDictionary] $With)
-    $names = 'Get-ServicePrincipal', 'New-ServicePrincipal', 'Remove-ServicePrincipal', 'Get-Mailbox', 'Get-Recipient',
-        'Get-MailboxPermission', 'Add-MailboxPermission', 'Remove-MailboxPermission', 'Get-RecipientPermission',
-        'Add-RecipientPermission', 'Remove-RecipientPermission', 'Get-CASMailbox', 'Set-CASMailbox', 'Get-TransportConfig',
-        'Get-OrganizationConfig', 'Get-DistributionGroup', 'Get-UnifiedGroup', 'Get-ManagementScope',
-        'New-ManagementScope', 'Set-ManagementScope', 'Remove-ManagementScope',
-        'Get-ManagementRoleAssignment', 'New-ManagementRoleAssignment', 'Remove-ManagementRoleAssignment',
-        'Test-ServicePrincipalAuthorization'
-    Connect-ExchangeOnline @With -CommandName $names -Prefix $script:Inner -ShowBanner:$false -SkipLoadingFormatData
+    Connect-ExchangeOnline @With -CommandName ($script:Reads + $script:Writes) -Prefix $script:Inner -ShowBanner:$false -SkipLoadingFormatData
     Hide-Inner
     $script:Connected = $true
 }
@@ -221,22 +235,6 @@ function Get-ServicePrincipal {
     Invoke-Inner 'Get' 'ServicePrincipal' $PSBoundParameters
 }
 
-function New-ServicePrincipal {
-    [CmdletBinding()]
-    param(
-        [Parameter(Mandatory = $true)] [ValidatePattern('^[0-9A-Fa-f-]{36}$')] [string] $AppId,
-        [Parameter(Mandatory = $true)] [ValidatePattern('^[0-9A-Fa-f-]{36}$')] [string] $ObjectId,
-        [ValidateLength(1, 256)] [string] $DisplayName
-    )
-    Invoke-Inner 'New' 'ServicePrincipal' $PSBoundParameters
-}
-
-function Remove-ServicePrincipal {
-    [CmdletBinding()]
-    param([Parameter(Mandatory = $true)] [ValidatePattern('^[0-9A-Fa-f-]{36}$')] [string] $Identity, [switch] $Confirm)
-    Invoke-Inner 'Remove' 'ServicePrincipal' $PSBoundParameters
-}
-
 function Get-Mailbox {
     [CmdletBinding()]
     param(
@@ -251,7 +249,8 @@ function Get-Mailbox {
 function Get-Recipient {
     [CmdletBinding()]
     param(
-        [Parameter(ValueFromPipeline = $true)] [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $Identity,
+        # An audit looks up names that people chose, which may hold anything.
+        [Parameter(ValueFromPipeline = $true)] [ValidateLength(1, 320)] [string] $Identity,
         [ValidatePattern('^(\d{1,7}|Unlimited)$')] [string] $ResultSize
     )
     process { Invoke-Inner 'Get' 'Recipient' $PSBoundParameters }
@@ -262,31 +261,12 @@ function Get-MailboxPermission {
     param(
         [Parameter(Mandatory = $true, ValueFromPipeline = $true)] [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $Identity,
         [ValidatePattern('^(\d{1,7}|Unlimited)$')] [string] $ResultSize,
-        [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $User
+        [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $User,
+        [switch] $IncludeUnresolvedPermissions,
+        [switch] $SoftDeletedMailbox,
+        [switch] $GroupMailbox
     )
     process { Invoke-Inner 'Get' 'MailboxPermission' $PSBoundParameters }
-}
-
-function Add-MailboxPermission {
-    [CmdletBinding()]
-    param(
-        [Parameter(Mandatory = $true, ValueFromPipeline = $true)] [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $Identity,
-        [Parameter(Mandatory = $true)] [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $User,
-        [Parameter(Mandatory = $true)] [ValidateSet('FullAccess', 'ReadPermission')] [string[]] $AccessRights,
-        [bool] $AutoMapping
-    )
-    process { Invoke-Inner 'Add' 'MailboxPermission' $PSBoundParameters }
-}
-
-function Remove-MailboxPermission {
-    [CmdletBinding()]
-    param(
-        [Parameter(Mandatory = $true, ValueFromPipeline = $true)] [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $Identity,
-        [Parameter(Mandatory = $true)] [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $User,
-        [Parameter(Mandatory = $true)] [ValidatePattern('^\w+$')] [string[]] $AccessRights,
-        [switch] $Confirm
-    )
-    process { Invoke-Inner 'Remove' 'MailboxPermission' $PSBoundParameters }
 }
 
 function Get-RecipientPermission {
@@ -299,28 +279,6 @@ function Get-RecipientPermission {
     process { Invoke-Inner 'Get' 'RecipientPermission' $PSBoundParameters }
 }
 
-function Add-RecipientPermission {
-    [CmdletBinding()]
-    param(
-        [Parameter(Mandatory = $true, ValueFromPipeline = $true)] [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $Identity,
-        [Parameter(Mandatory = $true)] [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $Trustee,
-        [Parameter(Mandatory = $true)] [ValidateSet('SendAs')] [string[]] $AccessRights,
-        [switch] $Confirm
-    )
-    process { Invoke-Inner 'Add' 'RecipientPermission' $PSBoundParameters }
-}
-
-function Remove-RecipientPermission {
-    [CmdletBinding()]
-    param(
-        [Parameter(Mandatory = $true, ValueFromPipeline = $true)] [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $Identity,
-        [Parameter(Mandatory = $true)] [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $Trustee,
-        [Parameter(Mandatory = $true)] [ValidateSet('SendAs')] [string[]] $AccessRights,
-        [switch] $Confirm
-    )
-    process { Invoke-Inner 'Remove' 'RecipientPermission' $PSBoundParameters }
-}
-
 function Get-CASMailbox {
     [CmdletBinding()]
     param(
@@ -328,18 +286,6 @@ function Get-CASMailbox {
         [ValidatePattern('^(\d{1,7}|Unlimited)$')] [string] $ResultSize
     )
     process { Invoke-Inner 'Get' 'CASMailbox' $PSBoundParameters }
-}
-
-function Set-CASMailbox {
-    [CmdletBinding()]
-    param(
-        [Parameter(Mandatory = $true, ValueFromPipeline = $true)] [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $Identity,
-        [bool] $ImapEnabled,
-        [bool] $PopEnabled,
-        # $null means: as the organization says.
-        [System.Nullable[bool]] $SmtpClientAuthenticationDisabled
-    )
-    process { Invoke-Inner 'Set' 'CASMailbox' $PSBoundParameters }
 }
 
 function Get-TransportConfig {
@@ -378,6 +324,153 @@ function Get-ManagementScope {
     Invoke-Inner 'Get' 'ManagementScope' $PSBoundParameters
 }
 
+function Get-ManagementRoleAssignment {
+    [CmdletBinding()]
+    param(
+        [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $Identity,
+        [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $RoleAssignee,
+        [ValidateSet('Application SMTP.SendAsApp')] [string] $Role,
+        [ValidatePattern('^[A-Za-z]{1,40}$')] [string] $RoleAssigneeType
+    )
+    Invoke-Inner 'Get' 'ManagementRoleAssignment' $PSBoundParameters
+}
+
+function Get-User {
+    [CmdletBinding()]
+    param(
+        # A name that people chose, which may hold anything.
+        [ValidateLength(1, 320)] [string] $Identity,
+        [ValidatePattern('^(\d{1,7}|Unlimited)$')] [string] $ResultSize
+    )
+    Invoke-Inner 'Get' 'User' $PSBoundParameters
+}
+
+function Get-MailboxFolderPermission {
+    [CmdletBinding()]
+    param(
+        # MAILBOX:\FOLDER, one of those that a mailbox starts with; without a name, the root.
+        [Parameter(Mandatory = $true)] [ValidatePattern('^[^;<>"\\]{1,320}:\\[\w ]{0,64}$')] [string] $Identity,
+        [ValidatePattern('^(\d{1,7}|Unlimited)$')] [string] $ResultSize,
+        [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $User
+    )
+    Invoke-Inner 'Get' 'MailboxFolderPermission' $PSBoundParameters
+}
+
+function Get-AuthenticationPolicy {
+    [CmdletBinding()]
+    param()
+    Invoke-Inner 'Get' 'AuthenticationPolicy' @{}
+}
+
+function Get-ApplicationAccessPolicy {
+    [CmdletBinding()]
+    param()
+    Invoke-Inner 'Get' 'ApplicationAccessPolicy' @{}
+}
+
+function Search-UnifiedAuditLog {
+    [CmdletBinding()]
+    param(
+        [Parameter(Mandatory = $true)] [ValidatePattern('^\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ$')] [string] $StartDate,
+        [Parameter(Mandatory = $true)] [ValidatePattern('^\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ$')] [string] $EndDate,
+        # Only who changed access: the log also holds what everybody opens and sends, and without -Operations shows all of it.
+        [Parameter(Mandatory = $true)] [ValidateSet('Add-MailboxPermission', 'Remove-MailboxPermission',
+            'Add-RecipientPermission', 'Remove-RecipientPermission', 'Add-MailboxFolderPermission',
+            'Set-MailboxFolderPermission', 'Remove-MailboxFolderPermission', 'New-ServicePrincipal',
+            'Remove-ServicePrincipal', 'Set-ServicePrincipal', 'New-ApplicationAccessPolicy',
+            'Remove-ApplicationAccessPolicy', 'New-ManagementRoleAssignment', 'Remove-ManagementRoleAssignment',
+            'New-ManagementScope', 'Set-ManagementScope', 'Remove-ManagementScope', 'Set-CASMailbox',
+            'Set-TransportConfig')]
+        [string[]] $Operations,
+        [ValidatePattern('^exosp-[0-9a-f-]{36}$')] [string] $SessionId,
+        [ValidateSet('ReturnLargeSet')] [string] $SessionCommand,
+        [ValidatePattern('^\d{1,4}$')] [string] $ResultSize
+    )
+    Invoke-Inner 'Search' 'UnifiedAuditLog' $PSBoundParameters
+}
+'@
+
+# What an endpoint that only audits goes without: apply, undo and destroy need these, and verify the last.
+$Changing = @'
+
+$script:Writes = 'New-ServicePrincipal', 'Remove-ServicePrincipal', 'Add-MailboxPermission',
+    'Remove-MailboxPermission', 'Add-RecipientPermission', 'Remove-RecipientPermission',
+    'Set-CASMailbox', 'New-ManagementScope', 'Set-ManagementScope', 'Remove-ManagementScope',
+    'New-ManagementRoleAssignment', 'Remove-ManagementRoleAssignment',
+    'Test-ServicePrincipalAuthorization'
+
+function New-ServicePrincipal {
+    [CmdletBinding()]
+    param(
+        [Parameter(Mandatory = $true)] [ValidatePattern('^[0-9A-Fa-f-]{36}$')] [string] $AppId,
+        [Parameter(Mandatory = $true)] [ValidatePattern('^[0-9A-Fa-f-]{36}$')] [string] $ObjectId,
+        [ValidateLength(1, 256)] [string] $DisplayName
+    )
+    Invoke-Inner 'New' 'ServicePrincipal' $PSBoundParameters
+}
+
+function Remove-ServicePrincipal {
+    [CmdletBinding()]
+    param([Parameter(Mandatory = $true)] [ValidatePattern('^[0-9A-Fa-f-]{36}$')] [string] $Identity, [switch] $Confirm)
+    Invoke-Inner 'Remove' 'ServicePrincipal' $PSBoundParameters
+}
+
+function Add-MailboxPermission {
+    [CmdletBinding()]
+    param(
+        [Parameter(Mandatory = $true, ValueFromPipeline = $true)] [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $Identity,
+        [Parameter(Mandatory = $true)] [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $User,
+        [Parameter(Mandatory = $true)] [ValidateSet('FullAccess', 'ReadPermission')] [string[]] $AccessRights,
+        [bool] $AutoMapping
+    )
+    process { Invoke-Inner 'Add' 'MailboxPermission' $PSBoundParameters }
+}
+
+function Remove-MailboxPermission {
+    [CmdletBinding()]
+    param(
+        [Parameter(Mandatory = $true, ValueFromPipeline = $true)] [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $Identity,
+        [Parameter(Mandatory = $true)] [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $User,
+        [Parameter(Mandatory = $true)] [ValidatePattern('^\w+$')] [string[]] $AccessRights,
+        [switch] $Confirm
+    )
+    process { Invoke-Inner 'Remove' 'MailboxPermission' $PSBoundParameters }
+}
+
+function Add-RecipientPermission {
+    [CmdletBinding()]
+    param(
+        [Parameter(Mandatory = $true, ValueFromPipeline = $true)] [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $Identity,
+        [Parameter(Mandatory = $true)] [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $Trustee,
+        [Parameter(Mandatory = $true)] [ValidateSet('SendAs')] [string[]] $AccessRights,
+        [switch] $Confirm
+    )
+    process { Invoke-Inner 'Add' 'RecipientPermission' $PSBoundParameters }
+}
+
+function Remove-RecipientPermission {
+    [CmdletBinding()]
+    param(
+        [Parameter(Mandatory = $true, ValueFromPipeline = $true)] [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $Identity,
+        [Parameter(Mandatory = $true)] [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $Trustee,
+        [Parameter(Mandatory = $true)] [ValidateSet('SendAs')] [string[]] $AccessRights,
+        [switch] $Confirm
+    )
+    process { Invoke-Inner 'Remove' 'RecipientPermission' $PSBoundParameters }
+}
+
+function Set-CASMailbox {
+    [CmdletBinding()]
+    param(
+        [Parameter(Mandatory = $true, ValueFromPipeline = $true)] [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $Identity,
+        [bool] $ImapEnabled,
+        [bool] $PopEnabled,
+        # $null means: as the organization says.
+        [System.Nullable[bool]] $SmtpClientAuthenticationDisabled
+    )
+    process { Invoke-Inner 'Set' 'CASMailbox' $PSBoundParameters }
+}
+
 function New-ManagementScope {
     [CmdletBinding()]
     param(
@@ -401,16 +494,6 @@ function Remove-ManagementScope {
     [CmdletBinding()]
     param([Parameter(Mandatory = $true)] [ValidatePattern('^[^*;|<>"`]{1,64}$')] [string] $Identity, [switch] $Confirm)
     Invoke-Inner 'Remove' 'ManagementScope' $PSBoundParameters
-}
-
-function Get-ManagementRoleAssignment {
-    [CmdletBinding()]
-    param(
-        [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $Identity,
-        [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $RoleAssignee,
-        [ValidateSet('Application SMTP.SendAsApp')] [string] $Role
-    )
-    Invoke-Inner 'Get' 'ManagementRoleAssignment' $PSBoundParameters
 }
 
 function New-ManagementRoleAssignment {
@@ -443,10 +526,12 @@ function Test-ServicePrincipalAuthorization {
 }
 '@
 
+$Wrappers = if ($ReadOnly) { $Reading } else { $Reading + "`n" + $Changing }
+
 if ($PSCmdlet.ShouldProcess($ModuleFolder, 'Wrappers and role capability')) {
     $roles = Join-Path $ModuleFolder 'RoleCapabilities'
     New-Item -ItemType Directory -Path $roles -Force | Out-Null
-    Set-Content -Path (Join-Path $ModuleFolder 'Exosp.JEA.psm1') -Value $Wrappers -Encoding UTF8
+    Set-Content -Path (Join-Path $ModuleFolder "$Endpoint.psm1") -Value $Wrappers -Encoding UTF8
 
     # What the parameters above have checked; nothing here is a secret.
     $settings = @"
@@ -465,16 +550,16 @@ if ($PSCmdlet.ShouldProcess($ModuleFolder, 'Wrappers and role capability')) {
     if ($ByCertificate) {
         $offered = $offered | Where-Object { $_ -notin 'Connect-Exosp', 'Disconnect-Exosp' }
     }
-    New-ModuleManifest -Path (Join-Path $ModuleFolder 'Exosp.JEA.psd1') -RootModule 'Exosp.JEA.psm1' -ModuleVersion '1.0.0' -FunctionsToExport $offered
-    New-PSRoleCapabilityFile -Path (Join-Path $roles 'Exosp.psrc') -ModulesToImport 'ExchangeOnlineManagement', 'Exosp.JEA' -VisibleFunctions $offered
+    New-ModuleManifest -Path (Join-Path $ModuleFolder "$Endpoint.psd1") -RootModule "$Endpoint.psm1" -ModuleVersion '1.0.0' -FunctionsToExport $offered
+    New-PSRoleCapabilityFile -Path (Join-Path $roles "$Role.psrc") -ModulesToImport 'ExchangeOnlineManagement', $Endpoint -VisibleFunctions $offered
 }
 
 if ($PSCmdlet.ShouldProcess($Endpoint, 'Session configuration (WinRM is restarted)')) {
     $configuration = @{
-        Path = Join-Path $ModuleFolder 'Exosp.JEA.pssc'
+        Path = Join-Path $ModuleFolder "$Endpoint.pssc"
         SessionType = 'RestrictedRemoteServer'
         LanguageMode = 'NoLanguage'
-        RoleDefinitions = @{ "$env:COMPUTERNAME\$Group" = @{ RoleCapabilities = 'Exosp' } }
+        RoleDefinitions = @{ "$env:COMPUTERNAME\$Group" = @{ RoleCapabilities = $Role } }
     }
     if ($ServiceAccount) {
         $configuration['GroupManagedServiceAccount'] = $ServiceAccount
@@ -499,7 +584,9 @@ if ($PSCmdlet.ShouldProcess($Endpoint, 'Session configuration (WinRM is restarte
 #
 #   What the group may do here, without signing in as it:
 #     Get-PSSessionCapability -ConfigurationName Exosp.JEA -Username "$env:COMPUTERNAME\exosp"
-#   It must list the functions above and PowerShell's own eight, and no Connect-ExchangeOnline.
+#     Get-PSSessionCapability -ConfigurationName Exosp.Audit -Username "$env:COMPUTERNAME\exosp-audit"
+#   It must list the functions above and PowerShell's own eight, and no Connect-ExchangeOnline. With -ReadOnly each of the
+#   functions but Connect-Exosp and Disconnect-Exosp begins with Get- or Search-.
 #
 #   After a session has connected, the same must hold from within it: a Get-Command there shows no *-ExospInner* command.
 #
@@ -508,4 +595,4 @@ if ($PSCmdlet.ShouldProcess($Endpoint, 'Session configuration (WinRM is restarte
 #     script block logging (event 4104)  the text of functions, which holds no token
 #     transcripts                        what was typed and shown; exosp types nothing
 #   A SecureString stands in none of them. Connect-Exosp must hand the token on as text, so leave ExchangeOnlineManagement
-#   and Exosp.JEA out of module logging's list, or let the host sign in with its own certificate, where there is no token.
+#   and the endpoint's module out of module logging's list, or let the host sign in with its own certificate, where there is no token.

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import requests
 
+from console import Console
 from desk import Desk
 from exosp.diagnosis.naming import named
 from exosp.errors import CloudError, Forbidden, Missing, Unreachable, UsageError
@@ -20,7 +21,7 @@ from exosp.tenant import Failed
 
 GET = Cmdlet("Get-TransportConfig")
 DOMAIN = "contoso.onmicrosoft.com"
-JEA, READY, RAW = "Exosp.JEA", "Exosp.Ready", "ExchangeManagement"
+JEA, READY, AUDIT, RAW = "Exosp.JEA", "Exosp.Ready", "Exosp.Audit", "ExchangeManagement"
 
 
 @dataclass
@@ -69,6 +70,7 @@ def place(desk: Desk) -> Place:
         (RAW, ["Get-Command", "Connect-ExchangeOnline", "Get-TransportConfig", "Disconnect-ExchangeOnline"], 1),
         (JEA, ["Get-Command", "Connect-Exosp", "Get-TransportConfig", "Disconnect-Exosp"], 1),
         (READY, ["Get-Command", "Get-TransportConfig"], 0),
+        (AUDIT, ["Get-Command", "Connect-Exosp", "Get-TransportConfig", "Disconnect-Exosp"], 1),
     ],
 )
 def test_each_kind_of_host_is_connected_its_way(place, configuration, asked, connects):
@@ -107,6 +109,20 @@ def test_the_chain_over_a_constrained_host(desk, place):
     assert desk.verify(negative=("private@contoso.com",)).proven
     assert desk.look()[1].changes == ()
     assert desk.requests()["remoting"]["Connect-Exosp"] >= 1
+
+
+def test_nothing_is_written_over_an_auditors_host(desk, place):
+    """apply stops before its first write, Entra's included, and names what the endpoint does not offer."""
+    address = f"{desk.running.environment()['EXOSP_REMOTING']}&configuration={AUDIT}"
+    ran = Console(desk.folder, desk.running.environment() | {"EXOSP_REMOTING": address}).here(
+        "apply", "playbook.yaml", "--yes"
+    )
+    assert ran.code == 1
+    assert "nothing was written" in ran.err
+    for name in ("Add-MailboxPermission", "New-ServicePrincipal", "Set-CASMailbox"):
+        assert name in ran.err
+    assert not [name for name in desk.requests()["graph"] if name.startswith(("PATCH", "PUT", "DELETE"))]
+    assert desk.state()["exchange"]["servicePrincipals"] == []
 
 
 # The host's certificate

@@ -16,6 +16,7 @@ from exosp.audit import settings
 from exosp.checks import CHECKS
 from exosp.cli import app
 from exosp.sandbox import initial, situations
+from exosp.sandbox.cmdlets.endpoints import ENDPOINTS
 from exosp.sandbox.tenant import Options, Tenant
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -166,6 +167,14 @@ def test_every_environment_variable_in_readme_is_read_somewhere() -> None:
     named = set(re.findall(r"\b(?:EXOSP|AZURE)_[A-Z_]+[A-Z]\b", README)) - {"EXOSP_VAR_NAME"}
     missing = {name for name in named if name not in source}
     assert missing == set()
+
+
+def test_the_configurations_in_readme_are_the_hosts() -> None:
+    """Those that the emulated host serves, and those that one is told to name."""
+    [listed] = re.findall(r"The host serves the configurations (.*)\.", README)
+    assert set(re.findall(r"`([\w.]+)`", listed)) == set(ENDPOINTS)
+    assert {"Exosp.JEA", "Exosp.Audit"} <= set(re.findall(r"configuration=(Exosp\.\w+)", README)) <= set(ENDPOINTS)
+    assert "[switch] $ReadOnly" in (ROOT / "templates" / "host.ps1").read_text(encoding="utf-8")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the path of the shell is what is tested nowhere else")

@@ -5,6 +5,7 @@ from mutant import Mutant
 SESSIONS, LOCAL = "exchange/sessions.py", "exchange/pwsh.py"
 ENDS, PWSH, HOST = "tests/test_endpoints.py::", "tests/test_pwsh.py::", "tests/sandbox/test_host.py::"
 STANDIN = "tests/sandbox/test_pwsh_standin.py::"
+ALL_WAYS = "tests/audit/test_end_to_end_remotings.py::"
 
 POWERSHELL = (
     Mutant("a connected endpoint is connected again", SESSIONS, "_SIGN: _READY, ", "_SIGN: _PLAIN, ",
@@ -35,6 +36,13 @@ POWERSHELL = (
     Mutant("a wrapper takes any value", "sandbox/cmdlets/engine.py",
            "            if runspace.endpoint.wrapped:\n                endpoints.check", "            if False:\n                endpoints.check",
            HOST + "test_input_is_validated_one_by_one"),
+    Mutant("an auditor's endpoint writes", "sandbox/cmdlets/endpoints.py", "if not endpoint.reads or ", "if True or ",
+           HOST + "test_what_changes_anything_is_not_there_for_an_auditor"),
+    Mutant("a constrained endpoint shows the whole log", "sandbox/cmdlets/endpoints.py",
+           '    "Search-UnifiedAuditLog": ("Operations",),\n', "",
+           HOST + "test_wrappers_take_their_own_parameters_and_values[Search-UnifiedAuditLog-parameters10-MissingMandatoryParameter]"),
+    Mutant("a constrained endpoint takes no name", "sandbox/cmdlets/endpoints.py", '"Get-User": {"Identity": _NAMED',
+           '"Get-User": {"Identity": _ADDRESS', ALL_WAYS + "test_the_same_whatever_the_cmdlets_travel_by[Exosp.JEA]"),
     Mutant("any certificate of the host connects", "sandbox/cmdlets/connection.py",
            'if call.text("CertificateThumbprint") != tenant.host_thumbprint:', "if False:", HOST + "test_the_hosts_certificate"),
     Mutant("a person's token needs no name", "sandbox/cmdlets/connection.py",

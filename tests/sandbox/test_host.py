@@ -10,8 +10,9 @@ from pypsrp.serializer import TaggedValue
 
 from exosp.sandbox.directory import Entity
 
-JEA, READY = "Exosp.JEA", "Exosp.Ready"
+JEA, READY, AUDIT = "Exosp.JEA", "Exosp.Ready", "Exosp.Audit"
 SUPPORT = "support@contoso.com"
+SEARCH = {"StartDate": "2026-01-01 00:00:00Z", "EndDate": "2026-01-02 00:00:00Z"}
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def test_a_plain_text_is_no_secret_string(here):
 @pytest.mark.parametrize(
     "name",
     ["Connect-ExchangeOnline", "Disconnect-ExchangeOnline", "Get-ConnectionInformation", "Get-EXOMailbox", "Get-Module",
-     "Import-Module", "Out-Null", "Get-User", "Set-Mailbox", "Set-TransportConfig", "Invoke-Expression"],
+     "Import-Module", "Out-Null", "Get-DistributionGroupMember", "Set-Mailbox", "Set-TransportConfig", "Invoke-Expression"],
 )  # fmt: skip
 def test_nothing_else_is_there(here, name):
     """Whatever is neither a wrapper nor RestrictedRemoteServer's own does not exist, connected or not."""
@@ -93,6 +94,11 @@ def test_no_scripts_and_no_pipelines_of_several(here, configuration):
         ("Set-CASMailbox", {"Identity": SUPPORT, "OWAEnabled": False}, "NamedParameterNotFound"),
         ("New-ServicePrincipal", {"AppId": "x", "ObjectId": "y"}, "ParameterArgumentValidationError"),
         ("Connect-Exosp", {"Organization": "evil.example"}, "ParameterArgumentValidationError"),
+        ("Get-MailboxFolderPermission", {"Identity": SUPPORT}, "ParameterArgumentValidationError"),
+        ("Get-MailboxFolderPermission", {"Identity": f"{SUPPORT}:\\Inbox\\Private"}, "ParameterArgumentValidationError"),
+        ("Search-UnifiedAuditLog", SEARCH, "MissingMandatoryParameter"),
+        ("Search-UnifiedAuditLog", SEARCH | {"Operations": ["MailItemsAccessed"]}, "ParameterArgumentValidationError"),
+        ("Search-UnifiedAuditLog", SEARCH | {"UserIds": [SUPPORT]}, "NamedParameterNotFound"),
     ],
 )  # fmt: skip
 def test_wrappers_take_their_own_parameters_and_values(here, name, parameters, error_id):
@@ -102,6 +108,25 @@ def test_wrappers_take_their_own_parameters_and_values(here, name, parameters, e
         ran = run(pool, name, **parameters)
         assert ran.failed
         assert ran.error_id.startswith(error_id), ran.error_id
+
+
+def test_what_changes_anything_is_not_there_for_an_auditor(here):
+    """Exosp.Audit shows what reads, and loads no more of Exchange's cmdlets; an administrator's token changes nothing of that."""
+    with here.pool(AUDIT, connected=False) as pool:
+        assert not joined(here, pool).failed
+        shown = {row["Name"] for row in run(pool, "Get-Command", Name=["*-*"]).rows}
+        assert {name.partition("-")[0] for name in shown} == {"Connect", "Disconnect", "Get", "Out", "Search", "Select"}
+        for name in (
+            "Add-MailboxPermission",
+            "New-ServicePrincipal",
+            "Set-CASMailbox",
+            "Test-ServicePrincipalAuthorization",
+        ):
+            assert run(pool, name, Identity=SUPPORT).error_id == "CommandNotFoundException"
+        assert len(run(pool, "Get-MailboxPermission", [SUPPORT], IncludeUnresolvedPermissions=True).rows) >= 1
+        assert len(run(pool, "Get-MailboxFolderPermission", Identity=f"{SUPPORT}:\\Inbox").rows) == 2
+        assert not run(pool, "Search-UnifiedAuditLog", Operations=["Set-CASMailbox"], **SEARCH).failed
+        assert not run(pool, "Get-User", Identity="Nobody; | <b>").failed
 
 
 def test_input_is_validated_one_by_one(here):

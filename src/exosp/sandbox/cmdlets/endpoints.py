@@ -5,7 +5,8 @@
 - Exosp.JEA: constrained. Visible are wrapper functions of the same names, with fixed parameters and values, and
   Connect-Exosp -Token <SecureString>, which alone can connect. RestrictedRemoteServer's own commands apart, nothing else is
   there: not the module, not Connect-ExchangeOnline.
-- Exosp.Ready: the same wrappers, in a session that the host has connected itself with a certificate of its own.
+- Exosp.Audit: the same, with those wrappers alone that read: the others are not there at all.
+- Exosp.Ready: the wrappers of Exosp.JEA, in a session that the host has connected itself with a certificate of its own.
 
 They are what exosp's template for a host makes (``exosp template host``; a test holds the two together).
 Sources: about_Session_Configuration_Files and the JEA articles (RestrictedRemoteServer, VisibleFunctions, ValidateSet);
@@ -28,39 +29,68 @@ _NAME = r'[^*;|<>"`]{1,64}'
 _SMTP = "Application SMTP.SendAsApp"
 _GUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _DOMAIN = r"[A-Za-z0-9-]+\.(onmicrosoft\.com|onmicrosoft\.us|partner\.onmschina\.cn)"
+_SIZE = r"(\d{1,7}|Unlimited)?"  # Unlimited is bound as nothing
+_MOMENT = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ"
+_NAMED = r".{1,320}"  # what people are called, which may hold anything
 ANY = r".*"
+# What an audit asks the log about, and nothing else.
+_OPERATIONS = (
+    "Add-MailboxPermission", "Remove-MailboxPermission", "Add-RecipientPermission", "Remove-RecipientPermission",
+    "Add-MailboxFolderPermission", "Set-MailboxFolderPermission", "Remove-MailboxFolderPermission", "New-ServicePrincipal",
+    "Remove-ServicePrincipal", "Set-ServicePrincipal", "New-ApplicationAccessPolicy", "Remove-ApplicationAccessPolicy",
+    "New-ManagementRoleAssignment", "Remove-ManagementRoleAssignment", "New-ManagementScope", "Set-ManagementScope",
+    "Remove-ManagementScope", "Set-CASMailbox", "Set-TransportConfig",
+)  # fmt: skip
 
 # Wrapper -> parameter -> the values it takes, as a pattern that holds each of them whole.
 WRAPPERS: Mapping[str, Mapping[str, str]] = {
     "Get-ServicePrincipal": {"Identity": _GUID},
     "New-ServicePrincipal": {"AppId": _GUID, "ObjectId": _GUID, "DisplayName": r".{1,256}"},
     "Remove-ServicePrincipal": {"Identity": _GUID, "Confirm": ANY},
-    "Get-Mailbox": {"Identity": _ADDRESS, "ResultSize": ANY, "SoftDeletedMailbox": ANY, "GroupMailbox": ANY},
-    "Get-Recipient": {"Identity": _ADDRESS, "ResultSize": ANY},
-    "Get-MailboxPermission": {"Identity": _ADDRESS, "ResultSize": ANY, "User": _ADDRESS},
+    "Get-Mailbox": {"Identity": _ADDRESS, "ResultSize": _SIZE, "SoftDeletedMailbox": ANY, "GroupMailbox": ANY},
+    "Get-Recipient": {"Identity": _NAMED, "ResultSize": _SIZE},
+    "Get-MailboxPermission": {
+        "Identity": _ADDRESS, "ResultSize": _SIZE, "User": _ADDRESS, "IncludeUnresolvedPermissions": ANY, "SoftDeletedMailbox": ANY,
+        "GroupMailbox": ANY,
+    },
     "Add-MailboxPermission": {"Identity": _ADDRESS, "User": _ADDRESS, "AccessRights": "FullAccess|ReadPermission", "AutoMapping": ANY},
     "Remove-MailboxPermission": {"Identity": _ADDRESS, "User": _ADDRESS, "AccessRights": r"\w+", "Confirm": ANY},
-    "Get-RecipientPermission": {"Identity": _ADDRESS, "ResultSize": ANY, "Trustee": _ADDRESS},
+    "Get-RecipientPermission": {"Identity": _ADDRESS, "ResultSize": _SIZE, "Trustee": _ADDRESS},
     "Add-RecipientPermission": {"Identity": _ADDRESS, "Trustee": _ADDRESS, "AccessRights": "SendAs", "Confirm": ANY},
     "Remove-RecipientPermission": {"Identity": _ADDRESS, "Trustee": _ADDRESS, "AccessRights": "SendAs", "Confirm": ANY},
-    "Get-CASMailbox": {"Identity": _ADDRESS, "ResultSize": ANY},
+    "Get-CASMailbox": {"Identity": _ADDRESS, "ResultSize": _SIZE},
     "Set-CASMailbox": {"Identity": _ADDRESS, "ImapEnabled": ANY, "PopEnabled": ANY, "SmtpClientAuthenticationDisabled": ANY},
     "Get-TransportConfig": {},
     "Get-OrganizationConfig": {},
-    "Get-DistributionGroup": {"Identity": _ADDRESS, "ResultSize": ANY},
-    "Get-UnifiedGroup": {"Identity": _ADDRESS, "ResultSize": ANY},
+    "Get-DistributionGroup": {"Identity": _ADDRESS, "ResultSize": _SIZE},
+    "Get-UnifiedGroup": {"Identity": _ADDRESS, "ResultSize": _SIZE},
     "Get-ManagementScope": {"Identity": _NAME},
     "New-ManagementScope": {"Name": _NAME, "RecipientRestrictionFilter": r".{1,4096}"},
     "Set-ManagementScope": {"Identity": _NAME, "RecipientRestrictionFilter": r".{1,4096}"},
     "Remove-ManagementScope": {"Identity": _NAME, "Confirm": ANY},
-    "Get-ManagementRoleAssignment": {"Identity": _ADDRESS, "RoleAssignee": _ADDRESS, "Role": _SMTP},
+    "Get-ManagementRoleAssignment": {"Identity": _ADDRESS, "RoleAssignee": _ADDRESS, "Role": _SMTP, "RoleAssigneeType": r"[A-Za-z]{1,40}"},
     "New-ManagementRoleAssignment": {
         "Name": _NAME, "Role": _SMTP, "App": _GUID, "CustomResourceScope": _NAME,
         "RecipientAdministrativeUnitScope": _ADDRESS, "RecipientGroupScope": _ADDRESS,
     },
     "Remove-ManagementRoleAssignment": {"Identity": _ADDRESS, "Confirm": ANY},
     "Test-ServicePrincipalAuthorization": {"Identity": _GUID, "Resource": _ADDRESS},
+    # An audit's own
+    "Get-User": {"Identity": _NAMED, "ResultSize": _SIZE},
+    "Get-MailboxFolderPermission": {"Identity": r'[^;<>"\\]{1,320}:\\[\w ]{0,64}', "ResultSize": _SIZE, "User": _ADDRESS},
+    "Get-AuthenticationPolicy": {},
+    "Get-ApplicationAccessPolicy": {},
+    "Search-UnifiedAuditLog": {
+        "StartDate": _MOMENT, "EndDate": _MOMENT, "Operations": "|".join(_OPERATIONS), "SessionId": r"exosp-[0-9a-f-]{36}",
+        "SessionCommand": "ReturnLargeSet", "ResultSize": r"\d{1,4}",
+    },
 }  # fmt: skip
+# What a wrapper demands although the cmdlet does not: without -Operations the log shows what everybody does.
+_DEMANDED: Mapping[str, tuple[str, ...]] = {
+    "Search-UnifiedAuditLog": ("Operations",),
+    "Set-ManagementScope": ("RecipientRestrictionFilter",),
+}
+_READING = ("Get-", "Search-")
 # RestrictedRemoteServer's commands that this sandbox knows.
 _RESTRICTED = frozenset({"Get-Command", "Out-Default", "Select-Object"})
 
@@ -72,6 +102,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {
         replace(PLAIN, name="PowerShell.7"),
         Endpoint("ExchangeManagement", scripts=False),
         Endpoint("Exosp.JEA", scripts=False, wrapped=True),
+        Endpoint("Exosp.Audit", scripts=False, wrapped=True, reads=True),
         Endpoint("Exosp.Ready", scripts=False, wrapped=True, connected=True),
     )
 }
@@ -93,7 +124,7 @@ def _connect_exosp(call: Call) -> Any:
             category="InvalidData",
         )
     rest = {name: value for name, value in call.values.items() if name != "Token"}
-    inner = rest | {"AccessToken": token.reveal(), "CommandName": list(WRAPPERS)}
+    inner = rest | {"AccessToken": token.reveal(), "CommandName": sorted(wrappers(call.runspace.endpoint))}
     known = of_version(spec("Connect-ExchangeOnline"), call.tenant.options.module)
     return connect(replace(call, values=bind(known, list(inner.items()), CONNECT).values))
 
@@ -124,16 +155,22 @@ _OWN_PATTERNS: Mapping[str, Mapping[str, str]] = {
 }
 
 
+def wrappers(endpoint: Endpoint) -> frozenset[str]:
+    """The wrappers of a constrained endpoint."""
+    return frozenset(name for name in WRAPPERS if not endpoint.reads or name.startswith(_READING))
+
+
 def visible(endpoint: Endpoint) -> frozenset[str]:
     """The commands of a constrained endpoint."""
     own = frozenset() if endpoint.connected else frozenset(OWN)
-    return _RESTRICTED | frozenset(WRAPPERS) | own
+    return _RESTRICTED | wrappers(endpoint) | own
 
 
 def wrapper(name: str) -> Spec:
     """A cmdlet as its wrapper shows it: with those parameters alone."""
     whole, kept = spec(name), WRAPPERS[name]
-    mandatory = {key: tuple(p for p in needed if p in kept) for key, needed in whole.mandatory.items()}
+    more = _DEMANDED.get(name, ())
+    mandatory = {key: (*(p for p in needed if p in kept), *more) for key, needed in whole.mandatory.items()}
     return Spec(name, {key: p for key, p in whole.parameters.items() if key in kept}, mandatory)
 
 

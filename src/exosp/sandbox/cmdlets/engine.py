@@ -240,7 +240,7 @@ class Engine:
             cmdlet = builtin.CMDLETS.get(canonical, Cmdlet(lambda call: iter(()), parameters))
             return _Entry(builtin.SPECS[canonical], cmdlet, None)
         if runspace.endpoint.connected and not runspace.connections and self.tenant.options.module:
-            connection.connect_by_host(self.tenant, runspace, endpoints.WRAPPERS)
+            connection.connect_by_host(self.tenant, runspace, endpoints.wrappers(runspace.endpoint))
         held = runspace.connection(canonical)
         if held is None:
             raise command_not_found(name)

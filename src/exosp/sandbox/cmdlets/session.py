@@ -30,11 +30,13 @@ class Connection:
 @dataclass(frozen=True)
 class Endpoint:
     """What a session configuration lets its sessions do (``endpoints`` has them all). ``scripts``: may they run, and
-    pipelines of several commands? ``wrapped``: only wrapper functions are visible. ``connected``: by the host itself."""
+    pipelines of several commands? ``wrapped``: only wrapper functions are visible. ``reads``: of these, those that read.
+    ``connected``: by the host itself."""
 
     name: str
     scripts: bool = True
     wrapped: bool = False
+    reads: bool = False
     connected: bool = False
 
 
