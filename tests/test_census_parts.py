@@ -386,6 +386,35 @@ def test_nothing_is_concluded_from_no_answer():
         "a": "Throttled", "b": "NoneType"}  # fmt: skip
 
 
+@dataclass
+class Shows(Few):
+    """One that answers every list with the same rows."""
+
+    listed: tuple[tuple[str, str], ...] = ()
+
+    def pages(self, cmdlet: Cmdlet, columns: Sequence[str] = ()) -> Any:
+        rows = [{"Identity": box, "Trustee": who, "AccessRights": ("SendAs",)} for box, who in self.listed]
+        return Restarting(lambda: iter([[row] for row in rows]))
+
+
+@pytest.mark.parametrize(
+    ("listed", "found"),
+    [
+        ((("A", "Robin"), ("b", "ROBIN")), ["a", "b"]),  # the filter was honoured
+        ((("a", "Robin"), ("b", "pat@contoso.com")), []),  # it was not: Robin may be anybody
+        ((("a", "pat@contoso.com"), ("b", "pat@contoso.com")), []),
+        ((("a", "pat@contoso.com"), ("b", "robin-app"), ("c", "Robin")), ["b"]),
+        ((("a", "S-1-5-21-1-1-1-1"),), ["a"]),
+        ((("a", "NT AUTHORITY\\SELF"), ("b", "NT AUTHORITY\\SELF")), []),
+    ],
+)
+def test_who_may_send_as(listed, found):
+    """Rows are believed by their form, or where the filter shows one trustee alone who can be the one asked for."""
+    robin = entry("Robin", "robin-app", "app-9")
+    one = Census(Shows({}, listed=listed))
+    assert [recipient for recipient, _ in one.send_as(robin)] == found
+
+
 # Whom a row names
 
 
