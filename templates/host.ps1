@@ -163,7 +163,8 @@ function Connect-Inner {
         'Get-OrganizationConfig', 'Get-DistributionGroup', 'Get-UnifiedGroup', 'Get-ManagementScope',
         'New-ManagementScope', 'Set-ManagementScope', 'Remove-ManagementScope',
         'Get-ManagementRoleAssignment', 'New-ManagementRoleAssignment', 'Remove-ManagementRoleAssignment',
-        'Test-ServicePrincipalAuthorization'
+        'Test-ServicePrincipalAuthorization', 'Get-User', 'Get-MailboxFolderPermission', 'Get-AuthenticationPolicy',
+        'Get-ApplicationAccessPolicy', 'Search-UnifiedAuditLog'
     Connect-ExchangeOnline @With -CommandName $names -Prefix $script:Inner -ShowBanner:$false -SkipLoadingFormatData
     Hide-Inner
     $script:Connected = $true
@@ -262,7 +263,10 @@ function Get-MailboxPermission {
     param(
         [Parameter(Mandatory = $true, ValueFromPipeline = $true)] [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $Identity,
         [ValidatePattern('^(\d{1,7}|Unlimited)$')] [string] $ResultSize,
-        [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $User
+        [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $User,
+        [switch] $IncludeUnresolvedPermissions,
+        [switch] $SoftDeletedMailbox,
+        [switch] $GroupMailbox
     )
     process { Invoke-Inner 'Get' 'MailboxPermission' $PSBoundParameters }
 }
@@ -440,6 +444,52 @@ function Test-ServicePrincipalAuthorization {
         [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $Resource
     )
     Invoke-Inner 'Test' 'ServicePrincipalAuthorization' $PSBoundParameters
+}
+
+# exosp audit reads by these, and by the Get- functions above.
+
+function Get-User {
+    [CmdletBinding()]
+    param(
+        [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $Identity,
+        [ValidatePattern('^(\d{1,7}|Unlimited)$')] [string] $ResultSize
+    )
+    Invoke-Inner 'Get' 'User' $PSBoundParameters
+}
+
+function Get-MailboxFolderPermission {
+    [CmdletBinding()]
+    param(
+        [Parameter(Mandatory = $true)] [ValidatePattern('^[^*;|<>"`]{1,512}$')] [string] $Identity,
+        [ValidatePattern('^(\d{1,7}|Unlimited)$')] [string] $ResultSize,
+        [ValidatePattern('^[^*;|<>"`]{1,320}$')] [string] $User
+    )
+    Invoke-Inner 'Get' 'MailboxFolderPermission' $PSBoundParameters
+}
+
+function Get-AuthenticationPolicy {
+    [CmdletBinding()]
+    param()
+    Invoke-Inner 'Get' 'AuthenticationPolicy' @{}
+}
+
+function Get-ApplicationAccessPolicy {
+    [CmdletBinding()]
+    param()
+    Invoke-Inner 'Get' 'ApplicationAccessPolicy' @{}
+}
+
+function Search-UnifiedAuditLog {
+    [CmdletBinding()]
+    param(
+        [Parameter(Mandatory = $true)] [ValidatePattern('^[0-9TZ: .+-]{8,35}$')] [string] $StartDate,
+        [Parameter(Mandatory = $true)] [ValidatePattern('^[0-9TZ: .+-]{8,35}$')] [string] $EndDate,
+        [ValidatePattern('^[A-Za-z-]{1,64}$')] [string[]] $Operations,
+        [ValidatePattern('^[A-Za-z0-9-]{1,64}$')] [string] $SessionId,
+        [ValidateSet('ReturnLargeSet')] [string] $SessionCommand,
+        [ValidatePattern('^\d{1,4}$')] [string] $ResultSize
+    )
+    Invoke-Inner 'Search' 'UnifiedAuditLog' $PSBoundParameters
 }
 '@
 

@@ -9,7 +9,7 @@ from tree_sitter import Language, Node, Parser
 
 from console import Console
 from exosp.cli.template import TEMPLATES
-from exosp.exchange.cmdlets import CMDLETS, OURS
+from exosp.exchange.cmdlets import CMDLETS, OURS, READS
 from exosp.sandbox.cmdlets.endpoints import _CONNECT as CONNECT
 from exosp.sandbox.cmdlets.endpoints import OWN, WRAPPERS
 
@@ -86,8 +86,8 @@ def test_the_parser_sees_faults():
 def test_each_cmdlet_of_ours_has_its_wrapper():
     """Every cmdlet that exosp runs, with every parameter that it may give it, has a wrapper; so has connecting."""
     found = functions()
-    for name in (*OURS, "Connect-Exosp", "Disconnect-Exosp"):
-        assert set(CMDLETS[name].parameters) <= found[name], name
+    for name in (*OURS, *READS, "Connect-Exosp", "Disconnect-Exosp"):
+        assert {*CMDLETS[name].parameters, *CMDLETS[name].audit} <= found[name], name
         over = CMDLETS[name].over
         if over:
             [body] = re.findall(rf"(?ms)^function {name} .*?^}}", wrappers())

@@ -28,6 +28,7 @@ _NAME = r'[^*;|<>"`]{1,64}'
 _SMTP = "Application SMTP.SendAsApp"
 _GUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _DOMAIN = r"[A-Za-z0-9-]+\.(onmicrosoft\.com|onmicrosoft\.us|partner\.onmschina\.cn)"
+_MOMENT = r"[0-9TZ: .+-]{8,35}"
 ANY = r".*"
 
 # Wrapper -> parameter -> the values it takes, as a pattern that holds each of them whole.
@@ -37,7 +38,10 @@ WRAPPERS: Mapping[str, Mapping[str, str]] = {
     "Remove-ServicePrincipal": {"Identity": _GUID, "Confirm": ANY},
     "Get-Mailbox": {"Identity": _ADDRESS, "ResultSize": ANY, "SoftDeletedMailbox": ANY, "GroupMailbox": ANY},
     "Get-Recipient": {"Identity": _ADDRESS, "ResultSize": ANY},
-    "Get-MailboxPermission": {"Identity": _ADDRESS, "ResultSize": ANY, "User": _ADDRESS},
+    "Get-MailboxPermission": {
+        "Identity": _ADDRESS, "ResultSize": ANY, "User": _ADDRESS, "IncludeUnresolvedPermissions": ANY,
+        "SoftDeletedMailbox": ANY, "GroupMailbox": ANY,
+    },
     "Add-MailboxPermission": {"Identity": _ADDRESS, "User": _ADDRESS, "AccessRights": "FullAccess|ReadPermission", "AutoMapping": ANY},
     "Remove-MailboxPermission": {"Identity": _ADDRESS, "User": _ADDRESS, "AccessRights": r"\w+", "Confirm": ANY},
     "Get-RecipientPermission": {"Identity": _ADDRESS, "ResultSize": ANY, "Trustee": _ADDRESS},
@@ -60,6 +64,14 @@ WRAPPERS: Mapping[str, Mapping[str, str]] = {
     },
     "Remove-ManagementRoleAssignment": {"Identity": _ADDRESS, "Confirm": ANY},
     "Test-ServicePrincipalAuthorization": {"Identity": _GUID, "Resource": _ADDRESS},
+    "Get-User": {"Identity": _ADDRESS, "ResultSize": ANY},
+    "Get-MailboxFolderPermission": {"Identity": r'[^*;|<>"`]{1,512}', "ResultSize": ANY, "User": _ADDRESS},
+    "Get-AuthenticationPolicy": {},
+    "Get-ApplicationAccessPolicy": {},
+    "Search-UnifiedAuditLog": {
+        "StartDate": _MOMENT, "EndDate": _MOMENT, "Operations": r"[A-Za-z-]{1,64}", "SessionId": r"[A-Za-z0-9-]{1,64}",
+        "SessionCommand": "ReturnLargeSet", "ResultSize": r"\d{1,4}",
+    },
 }  # fmt: skip
 # RestrictedRemoteServer's commands that this sandbox knows.
 _RESTRICTED = frozenset({"Get-Command", "Out-Default", "Select-Object"})
