@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from exosp.census import Listed
-from exosp.errors import CloudError, Unreachable
+from exosp.census import Held, Listed
+from exosp.errors import CloudError, Throttled, Unreachable
 from exosp.exchange import clixml
 from exosp.exchange.bearers import Bearers
 from exosp.exchange.census import Census
@@ -23,6 +23,7 @@ from exosp.exchange.sessions import Came, Restarting, Sessions
 from exosp.exchange.spreading import Pieces
 from exosp.inventory import Entry
 from exosp.snapshot import Address, AppId, ClaimedObjectId, MailboxId
+from exosp.tenant import Failed
 
 # Rows
 
@@ -301,12 +302,17 @@ class Few:
     filtered: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     people: tuple[str, ...] = ()
     orphans: tuple[str, ...] = ()
+    refuses: tuple[str, ...] = ()  # mailboxes of which questions are not answered
     asked: list[tuple[str, int]] = field(default_factory=list)
 
     def run(self, cmdlet: Cmdlet, items: Sequence[Item] = ()) -> Iterator[Answer]:
         self.asked.append((str(cmdlet), len(items)))
         for item in items:
             users = self.rows[item.send]
+            plain = "IncludeUnresolvedPermissions" in cmdlet.parameters and "User" not in cmdlet.parameters
+            if item.send in self.refuses and not plain:
+                yield Failed(Throttled("later", service="remoting"))
+                continue
             if "User" in cmdlet.parameters:
                 users = self.filtered.get((item.send, str(cmdlet.parameters["User"])), [])
             if "IncludeUnresolvedPermissions" not in cmdlet.parameters:
@@ -324,11 +330,17 @@ def boxes(*names: str) -> list[Listed]:
     return [Listed(MailboxId(name), Address(f"{name}@contoso.com"), name, "user", name) for name in names]
 
 
-def read(few: Few, entries: Sequence[Entry], *names: str) -> dict[str, tuple[list[str], int]]:
-    """By mailbox: whose grants, and how many people."""
+def answered(few: Few, entries: Sequence[Entry], *names: str) -> list[Held]:
     one = Census(few, Pieces(most=10, least=10, flights=1))
     found = list(one.permissions(iter([boxes(name) for name in names]), "user", entries))
     one.close()
+    assert len(found) == len(names)
+    return found
+
+
+def read(few: Few, entries: Sequence[Entry], *names: str) -> dict[str, tuple[list[str], int]]:
+    """By mailbox: whose grants, and how many people."""
+    found = answered(few, entries, *names)
     assert [held.error for held in found] == [None] * len(names)
     return {held.mailbox.identity: ([grant.entry for grant in held.grants], held.people) for held in found}
 
@@ -353,14 +365,54 @@ def test_a_sid_is_asked_about_once():
     lone, crm = entry("Lone App", "lone", "app-3"), entry("Other", "crm3", "app-8")
     gone, alive = "S-1-5-21-4-4-4-4", "S-1-5-21-5-5-5-5"
     few = Few(
-        {name: [gone, alive] for name in "abcdef"},
-        {(name, "object-lone"): [alive] for name in "abcdef"}
-        | {("a", "object-crm3"): ["NT AUTHORITY\\SELF", alive]},  # not honoured
+        {"a": [gone], "b": [alive], "c": [gone], "d": [alive]},
+        {("b", "object-lone"): [alive], ("b", "object-crm3"): ["NT AUTHORITY\\SELF", alive]},  # not honoured
         orphans=(gone,),
     )
-    assert read(few, [lone, crm], *"abcdef") == {name: (["", "lone"], 0) for name in "abcdef"}
+    expected = {"a": ([""], 0), "b": (["lone"], 0), "c": ([""], 0), "d": (["lone"], 0)}
+    assert read(few, [lone, crm], *"abcd") == expected
     asked = [(" -User " in text, count) for text, count in few.asked if "IncludeUnresolved" not in text]
     assert asked == [(False, 2), (True, 1), (True, 1)]
+
+
+def test_nothing_is_concluded_from_no_answer():
+    """A question about a SID, or about a name that others bear, was refused: those mailboxes are not read, no other."""
+    robin = entry("Robin", "robin-app", "app-9")
+    few = Few({"a": ["S-1-5-21-4-4-4-4"], "b": ["pat@contoso.com"]}, refuses=("a",))
+    assert {held.mailbox.identity: type(held.error).__name__ for held in answered(few, [robin], "a", "b")} == {
+        "a": "Throttled", "b": "NoneType"}  # fmt: skip
+    few = Few({"a": ["Robin"], "b": ["Robin"]}, {("b", "object-robin-app"): ["Robin"]}, ("Robin",), refuses=("a",))
+    assert {held.mailbox.identity: type(held.error).__name__ for held in answered(few, [robin], "a", "b")} == {
+        "a": "Throttled", "b": "NoneType"}  # fmt: skip
+
+
+@dataclass
+class Shows(Few):
+    """One that answers every list with the same rows."""
+
+    listed: tuple[tuple[str, str], ...] = ()
+
+    def pages(self, cmdlet: Cmdlet, columns: Sequence[str] = ()) -> Any:
+        rows = [{"Identity": box, "Trustee": who, "AccessRights": ("SendAs",)} for box, who in self.listed]
+        return Restarting(lambda: iter([[row] for row in rows]))
+
+
+@pytest.mark.parametrize(
+    ("listed", "found"),
+    [
+        ((("A", "Robin"), ("b", "ROBIN")), ["a", "b"]),  # the filter was honoured
+        ((("a", "Robin"), ("b", "pat@contoso.com")), []),  # it was not: Robin may be anybody
+        ((("a", "pat@contoso.com"), ("b", "pat@contoso.com")), []),
+        ((("a", "pat@contoso.com"), ("b", "robin-app"), ("c", "Robin")), ["b"]),
+        ((("a", "S-1-5-21-1-1-1-1"),), ["a"]),
+        ((("a", "NT AUTHORITY\\SELF"), ("b", "NT AUTHORITY\\SELF")), []),
+    ],
+)
+def test_who_may_send_as(listed, found):
+    """Rows are believed by their form, or where the filter shows one trustee alone who can be the one asked for."""
+    robin = entry("Robin", "robin-app", "app-9")
+    one = Census(Shows({}, listed=listed))
+    assert [recipient for recipient, _ in one.send_as(robin)] == found
 
 
 # Whom a row names

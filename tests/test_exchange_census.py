@@ -103,8 +103,9 @@ class Place:
         return Token(found["access_token"], time.time() + found["expires_in"]), "contoso.onmicrosoft.com"
 
     def by(self, way: str) -> Opened:
-        if way == "winrm":
-            where = target(self.environment["EXOSP_REMOTING"], self.environment, ca=self.cloud.ca)
+        if way in ("winrm", "constrained"):
+            address = self.environment["EXOSP_REMOTING"] + ("&configuration=Exosp.JEA" if way == "constrained" else "")
+            where = target(address, self.environment, ca=self.cloud.ca)
             return Winrm(where, self.connect, timeouts=Timeouts(connect=5), commands=READS)
         if way == "pwsh":
             limits = Timeouts(operation=10, silence=20)
@@ -182,6 +183,22 @@ def grants(found: dict[str, Held], entries: Sequence[Entry]) -> set[tuple[str, s
 
 
 WAYS = ("winrm", "admin-api", "pwsh")
+
+
+def test_by_the_wrappers_of_a_prepared_host(place, census):
+    """A constrained endpoint offers an audit all that it asks for, to its last cmdlet."""
+    place.set(permission_user=2)
+    one = census("constrained")
+    entries = one.entries()
+    for kind, expected in EXPECTED.items():
+        assert grants(held(one, kind, entries), entries) == expected
+    listed = [box for page in one.mailboxes("user") for box in page]
+    assert [o.error for o in one.folder_permissions(listed[:1], entries)] == [None]
+    assert len(one.client_access(listed)) == len(listed)
+    assert one.organization().password_smtp is False
+    assert (len(one.management_roles()), len(one.management_scopes()), len(one.access_policies())) == (1, 1, 1)
+    assert list(one.events(0.0))
+    assert [list(one.send_as(entry)) for entry in entries if entry.name == "Idle"] == [[]]
 
 
 @pytest.mark.parametrize("form", [0, 1, 2], ids=["object ID", "display name", "SID"])

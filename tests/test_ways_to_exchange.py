@@ -82,7 +82,7 @@ def test_the_environment_comes_before_the_playbook(desk: Desk, variable: str, pl
     desk.write(f"{before}exchange: {playbook}\n")
     if comes[0].isupper():
         session = desk.session(EXOSP_REMOTING=variable)
-        assert type(session._remoting).__name__ == comes
+        assert type(session.remoting).__name__ == comes
         session._close()
         return
     with pytest.raises(UsageError) as fault:

@@ -66,6 +66,7 @@ OPERATIONS = (
 _NOT_TO_BE_HAD = frozenset(
     {"CommandNotFoundException", "NamedParameterNotFound", UNAUTHORIZED}
 )  # the cmdlet, for anybody
+_SESSIONS = 3  # of the log's, at most
 _LOGGED = 5000  # rows of the log at once, the most it gives
 
 
@@ -119,7 +120,7 @@ class Census:
                     if len(own) < 2:
                         own.add(text.lower())
                     rights = {right.lower() for right in several(row, "AccessRights")}
-                    if "sendas" in rights and (text.lower() in sure or len(own) == 1):
+                    if "sendas" in rights and (text.lower() in sure or (len(own) == 1 and _can_be(entry, text))):
                         deny = shown(row, "AccessControlType").lower() == "deny" or truth(row, "Deny") or False
                         held[shown(row, "Identity").lower() + "\0" + text + str(deny)] = Grant(
                             "SendAs",
@@ -131,7 +132,7 @@ class Census:
         except (Missing, NotYetVisible):
             return
         for key, grant in held.items():
-            if grant.trustee.lower() in sure or (len(own) == 1 and _can_be(entry, grant.trustee)):
+            if grant.trustee.lower() in sure or len(own) == 1:
                 yield key.partition("\0")[0], grant
 
     def organization(self) -> Organization:
@@ -168,23 +169,33 @@ class Census:
         return tuple(dict.fromkeys(map(records.management_scope, self._known(Cmdlet("Get-ManagementScope")))))
 
     def events(self, since: float) -> Iterator[Event]:
-        """The unified audit log, which holds what the administrators' log does. It hands out a session's rows in turns."""
-        session = f"exosp-{uuid.uuid4()}"
+        """The unified audit log, which holds what the administrators' log does. It hands out a session's rows in turns, and
+        a turn whose answer was lost is gone: what is missing at the end is looked for in another session."""
         begins, ends = (
             f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%SZ}" for at in (since, datetime.now(UTC).timestamp())
         )
-        cmdlet = Cmdlet("Search-UnifiedAuditLog", {
-            "StartDate": begins, "EndDate": ends, "Operations": OPERATIONS, "SessionId": session,
-            "SessionCommand": "ReturnLargeSet", "ResultSize": str(_LOGGED),
-        })  # fmt: skip
         seen: set[str] = set()
-        while True:
-            rows = self._rows(cmdlet)
-            new = [row for row in rows if shown(row, "Identity", shown(row, "AuditData")) not in seen]
-            seen |= {shown(row, "Identity", shown(row, "AuditData")) for row in new}
-            yield from (event for row in new if (event := _event(row)) is not None)
-            if not new or len(rows) < _LOGGED:
+        total = 0
+        for _ in range(_SESSIONS):
+            cmdlet = Cmdlet("Search-UnifiedAuditLog", {
+                "StartDate": begins, "EndDate": ends, "Operations": OPERATIONS, "SessionId": f"exosp-{uuid.uuid4()}",
+                "SessionCommand": "ReturnLargeSet", "ResultSize": str(_LOGGED),
+            })  # fmt: skip
+            while rows := self._rows(cmdlet):
+                for row in rows:
+                    total = max(total, _number(row, "ResultCount"))
+                    name = shown(row, "Identity") or shown(row, "AuditData")
+                    if name not in seen:
+                        seen.add(name)
+                        event = _event(row)
+                        if event is not None:
+                            yield event
+            if len(seen) >= total:
                 return
+        raise CloudError(
+            f"the audit log holds {total} rows and showed {len(seen)} of them", service=SERVICE, code="CutShort",
+            asked="Search-UnifiedAuditLog",
+        )  # fmt: skip
 
     # Mailboxes
 
@@ -246,9 +257,9 @@ class Census:
             self._learn(cmdlet, bearers, [(some[n], ace) for n, aces in rows.items() for ace in aces])
         except CloudError as fault:
             unclear = {n: fault for n, aces in rows.items() if any(_is_open(bearers, ace) for ace in aces)}
-        named = self._by_row(
-            cmdlet, bearers, [(some[n], ace) for n, aces in rows.items() if n not in unclear for ace in aces]
-        )
+        clear = [(some[n], ace) for n, aces in rows.items() if n not in unclear for ace in aces]
+        named, refused = self._by_row(cmdlet, bearers, clear)
+        unclear |= {n: refused[some[n].identity] for n in rows if some[n].identity in refused}
         held = []
         for n, box in enumerate(some):
             if n in rows and n not in unclear:
@@ -279,7 +290,7 @@ class Census:
                     return Held(box, error=fault)
                 if bearer.kind == "somebody":
                     people += 1
-                else:
+                elif bearer.kind != "self":
                     grants += [
                         Grant("Folder", text, entry=bearer.entry, folder=folder, role=role) for role in sorted(roles)
                     ]
@@ -338,15 +349,20 @@ class Census:
 
     def _showing(self, cmdlet: Cmdlet, sids: dict[str, Listed], *, alone: bool = False) -> dict[str, Listed]:
         """Those SIDs that still show on their mailbox; ``alone``: and nobody else does, as an honoured filter has it."""
-        asked = list(sids.items())
+        boxes = list({box.identity: box for box in sids.values()}.values())
+        answers = dict(zip((box.identity for box in boxes), self._ask(cmdlet, boxes), strict=True))
         found = {}
-        for (sid, box), answer in zip(asked, self._ask(cmdlet, [box for _, box in asked]), strict=True):
-            if isinstance(answer, Rows):
-                users = {shown(row, "User").strip().lower() for row in answer.rows}
-                if sid in users and (not alone or len(users) == 1):
-                    found[sid] = box
-            elif isinstance(answer, tenant.Failed) and isinstance(answer.error, Throttled | Unreachable):
-                raise answer.error
+        for sid, box in sids.items():
+            answer = answers[box.identity]
+            match answer:
+                case Rows(rows):
+                    users = {shown(row, "User").strip().lower() for row in rows}
+                    if sid in users and (not alone or len(users) == 1):
+                        found[sid] = box
+                case tenant.Failed(Missing() | NotYetVisible()):
+                    pass
+                case _:  # it says nothing, and nothing is concluded
+                    raise _error(answer, cmdlet, box)
         return found
 
     def _is_borne(self, name: str) -> bool:
@@ -367,23 +383,28 @@ class Census:
 
     def _by_row(
         self, cmdlet: Cmdlet, bearers: Bearers, rows: Sequence[tuple[Listed, "_Ace"]]
-    ) -> dict[tuple[str, str], Bearer]:
-        """Rows with a display name that others bear too: Exchange's own filter says on which mailbox it is whose."""
-        wanted: dict[str, tuple[Entry, list[Listed]]] = {}
+    ) -> tuple[dict[tuple[str, str], Bearer], dict[str, CloudError]]:
+        """Rows with a display name that others bear too: Exchange's own filter says on which mailbox it is whose. And those
+        mailboxes of which it says nothing."""
+        wanted: dict[str, tuple[Entry, dict[str, Listed]]] = {}
         for box, ace in rows:
             if bearers.judge(ace.user, ace.sid).kind == "which-row":
                 for entry in bearers.bearing(ace.user):
-                    wanted.setdefault(entry.object_id, (entry, []))[1].append(box)
+                    wanted.setdefault(entry.object_id, (entry, {}))[1][box.identity] = box
         found: dict[tuple[str, str], Bearer] = {}
+        refused: dict[str, CloudError] = {}
         for entry, boxes in wanted.values():
             filtered = Cmdlet(cmdlet.name, {**cmdlet.parameters, "User": entry.object_id}, over=cmdlet.over)
-            for box, answer in zip(boxes, self._ask(filtered, boxes), strict=True):
-                users = (
-                    {shown(row, "User").strip().lower() for row in answer.rows} if isinstance(answer, Rows) else set()
-                )
-                if users == {entry.name.lower()}:
-                    found[box.identity, entry.name.lower()] = Bearer("entry", entry.identity)
-        return found
+            for box, answer in zip(boxes.values(), self._ask(filtered, list(boxes.values())), strict=True):
+                match answer:
+                    case Rows(shows):
+                        if {shown(row, "User").strip().lower() for row in shows} == {entry.name.lower()}:
+                            found[box.identity, entry.name.lower()] = Bearer("entry", entry.identity)
+                    case tenant.Failed(Missing() | NotYetVisible()):
+                        pass  # Exchange knows no such trustee
+                    case _:
+                        refused[box.identity] = _error(answer, filtered, box)
+        return found, refused
 
     # Asking
 
@@ -611,6 +632,11 @@ def _client_access(box: Listed, row: Row) -> ClientAccess:
             service=SERVICE, asked="Get-CASMailbox",
         )  # fmt: skip
     return ClientAccess(box.id, imap, pop, truth(row, "SmtpClientAuthenticationDisabled"))
+
+
+def _number(row: Row, name: str) -> int:
+    text = shown(row, name)
+    return int(text) if text.isdecimal() else 0
 
 
 def _event(row: Row) -> Event | None:

@@ -125,7 +125,7 @@ CMDLETS: Mapping[str, Spec] = {
     "Set-ManagementScope": Spec({"Identity": "string", "RecipientRestrictionFilter": "string"}, role=_ROLES),
     "Remove-ManagementScope": Spec({"Identity": "string", "Confirm": "switch"}, role=_ROLES),
     "Get-ManagementRoleAssignment": Spec(
-        {"Identity": "string", "RoleAssignee": "string"}, role=_VIEW_ROLES, audit={"RoleAssigneeType": "string"}
+        {"Identity": "string", "RoleAssignee": "string"}, role=_VIEW_ROLES
     ),
     "New-ManagementRoleAssignment": Spec(
         {"Name": "string", "Role": "string", "App": "string", "CustomResourceScope": "string",
