@@ -183,8 +183,7 @@ function Connect-Inner {
     $script:Connected = $true
 }
 
-function Invoke-Inner {
-    param([string] $Verb, [string] $Noun, [System.Collections.IDictionary] $With)
+function Connect-First {
     if (-not $script:Connected -and $script:Settings.AppId) {
         Connect-Inner -With @{
             AppId = $script:Settings.AppId
@@ -193,6 +192,11 @@ function Invoke-Inner {
             ExchangeEnvironmentName = $script:Settings.ExchangeEnvironmentName
         }
     }
+}
+
+function Invoke-Inner {
+    param([string] $Verb, [string] $Noun, [System.Collections.IDictionary] $With)
+    Connect-First
     & "$Verb-$($script:Inner)$Noun" @With
 }
 
@@ -227,6 +231,20 @@ function Disconnect-Exosp {
     param()
     Disconnect-ExchangeOnline -Confirm:$false
     $script:Connected = $false
+}
+
+function Get-ExospCommand {
+    # Which of these functions have something to call. Get-Command shows all of them, whatever the roles of who signed in to
+    # Exchange: a cmdlet that they do not hold is not loaded.
+    [CmdletBinding()]
+    param()
+    Connect-First
+    foreach ($name in ($script:Reads + $script:Writes)) {
+        $inner = $name -replace '-', "-$($script:Inner)"
+        if ($ExecutionContext.InvokeCommand.GetCommand($inner, 'Function')) {
+            New-Object -TypeName PSObject -Property @{ Name = $name }
+        }
+    }
 }
 
 function Get-ServicePrincipal {
@@ -546,7 +564,7 @@ if ($PSCmdlet.ShouldProcess($ModuleFolder, 'Wrappers and role capability')) {
 
     $offered = [regex]::Matches($Wrappers, '(?m)^function ([A-Z][A-Za-z]+-[A-Za-z]+)') |
         ForEach-Object { $_.Groups[1].Value } |
-        Where-Object { $_ -notin 'Hide-Inner', 'Connect-Inner', 'Invoke-Inner' }
+        Where-Object { $_ -notin 'Hide-Inner', 'Connect-Inner', 'Connect-First', 'Invoke-Inner' }
     if ($ByCertificate) {
         $offered = $offered | Where-Object { $_ -notin 'Connect-Exosp', 'Disconnect-Exosp' }
     }
@@ -586,7 +604,8 @@ if ($PSCmdlet.ShouldProcess($Endpoint, 'Session configuration (WinRM is restarte
 #     Get-PSSessionCapability -ConfigurationName Exosp.JEA -Username "$env:COMPUTERNAME\exosp"
 #     Get-PSSessionCapability -ConfigurationName Exosp.Audit -Username "$env:COMPUTERNAME\exosp-audit"
 #   It must list the functions above and PowerShell's own eight, and no Connect-ExchangeOnline. With -ReadOnly each of the
-#   functions but Connect-Exosp and Disconnect-Exosp begins with Get- or Search-.
+#   functions but Connect-Exosp and Disconnect-Exosp begins with Get- or Search-. Get-ExospCommand says, in a session that is
+#   connected, which of them the roles of who signed in to Exchange let do anything.
 #
 #   After a session has connected, the same must hold from within it: a Get-Command there shows no *-ExospInner* command.
 #

@@ -13,7 +13,8 @@ from console import Console
 from desk import Desk
 from exosp.diagnosis.naming import named
 from exosp.errors import CloudError, Forbidden, Missing, Unreachable, UsageError
-from exosp.exchange import OURS, Cmdlet, Item, Rows
+from exosp.exchange import OURS, Cmdlet, Item, Online, Rows
+from exosp.exchange.cmdlets import READS
 from exosp.exchange.errors import Record
 from exosp.exchange.sessions import Came, HostCertificate, Sessions, Tenancy
 from exosp.exchange.winrm import Timeouts, Winrm, target
@@ -109,6 +110,20 @@ def test_the_chain_over_a_constrained_host(desk, place):
     assert desk.verify(negative=("private@contoso.com",)).proven
     assert desk.look()[1].changes == ()
     assert desk.requests()["remoting"]["Connect-Exosp"] >= 1
+
+
+@pytest.mark.parametrize("configuration", ["Microsoft.PowerShell", JEA, AUDIT, READY])
+def test_what_the_callers_roles_hold(place, configuration):
+    """A constrained endpoint shows its functions to everybody: what they can do is as little as on a plain host."""
+    tenant = place.desk.running.sandbox.tenant
+    principal = tenant.directory.principal(tenant.admin_app_id)
+    assert principal is not None
+    tenant.directory.directory_roles[principal.id] = {"Helpdesk Administrator"}
+    with place.remoting(f"&configuration={configuration}", commands=READS) as remoting:
+        held, covered = Online(remoting, commands=READS).commands()
+    assert {"Get-Mailbox", "Get-MailboxPermission", "Get-User"} <= held
+    assert not held & {"Get-ServicePrincipal", "Get-TransportConfig", "Search-UnifiedAuditLog"}
+    assert covered == set(READS)
 
 
 def test_nothing_is_written_over_an_auditors_host(desk, place):

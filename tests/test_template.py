@@ -17,7 +17,8 @@ from exosp.sandbox.cmdlets.endpoints import ENDPOINTS, OWN, WRAPPERS, visible, w
 
 ROOT = Path(__file__).resolve().parents[1]
 HOST = (ROOT / "templates" / "host.ps1").read_text(encoding="utf-8")
-_INNER = {"Hide-Inner", "Connect-Inner", "Invoke-Inner"}
+_INNER = {"Hide-Inner", "Connect-Inner", "Connect-First", "Invoke-Inner"}
+_OWN = {"Connect-Exosp", "Disconnect-Exosp", "Get-ExospCommand"}
 
 
 def parsed(text: str) -> Node:
@@ -138,7 +139,7 @@ def test_the_parser_sees_faults():
 def test_each_cmdlet_of_ours_has_its_wrapper():
     """Every cmdlet that exosp runs, with every parameter that it or its audit may give it, has a wrapper; so has connecting."""
     found = SCRIPTS
-    for name in (*OURS, *READS, "Connect-Exosp", "Disconnect-Exosp"):
+    for name in (*OURS, *READS, *_OWN):
         given = CMDLETS[name]
         assert {*given.parameters, *given.audit} <= found[name].keys(), name
         if given.over and not given.alone:  # alone: a parameter of each pipeline, no input
@@ -149,9 +150,9 @@ def test_each_cmdlet_of_ours_has_its_wrapper():
 def test_the_sandboxs_endpoint_is_the_scripts():
     """What the emulated endpoint offers is what the script makes, function by function, parameter by parameter."""
     emulated = {name: set(parameters) for name, parameters in WRAPPERS.items()}
-    emulated |= {"Connect-Exosp": set(CONNECT), "Disconnect-Exosp": set()}
+    emulated |= {name: set() for name in _OWN} | {"Connect-Exosp": set(CONNECT)}
     assert {name: set(parameters) for name, parameters in SCRIPTS.items() if name not in _INNER} == emulated
-    assert set(OWN) == {"Connect-Exosp", "Disconnect-Exosp"}
+    assert set(OWN) == _OWN
 
 
 def test_the_sandboxs_endpoint_takes_what_the_scripts_takes():

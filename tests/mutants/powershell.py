@@ -36,6 +36,8 @@ POWERSHELL = (
     Mutant("a wrapper takes any value", "sandbox/cmdlets/engine.py",
            "            if runspace.endpoint.wrapped:\n                endpoints.check", "            if False:\n                endpoints.check",
            HOST + "test_input_is_validated_one_by_one"),
+    Mutant("a constrained endpoint's functions are taken for rights", "exchange/online.py", "        if _OFFERS.lower() in held:",
+           "        if False:", ENDS + "test_what_the_callers_roles_hold[Exosp.JEA]"),
     Mutant("an auditor's endpoint writes", "sandbox/cmdlets/endpoints.py", "if not endpoint.reads or ", "if True or ",
            HOST + "test_what_changes_anything_is_not_there_for_an_auditor"),
     Mutant("a constrained endpoint shows the whole log", "sandbox/cmdlets/endpoints.py",

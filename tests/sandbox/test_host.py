@@ -8,6 +8,7 @@ from host_fixture import DOMAIN, Host, host, run
 from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.serializer import TaggedValue
 
+from exosp.sandbox.cmdlets.endpoints import WRAPPERS
 from exosp.sandbox.directory import Entity
 
 JEA, READY, AUDIT = "Exosp.JEA", "Exosp.Ready", "Exosp.Audit"
@@ -44,6 +45,17 @@ def test_a_constrained_session_connects_with_a_secret_string(here):
         assert len(run(pool, "Get-Mailbox", [SUPPORT, "sales@contoso.com"]).rows) == 2
         assert not run(pool, "Disconnect-Exosp").failed
         assert run(pool, "Get-Mailbox", Identity=SUPPORT).failed
+
+
+def test_what_has_a_cmdlet_to_call(here):
+    """Get-ExospCommand: nothing before a session is connected, then every wrapper whose cmdlet the caller's roles hold; where
+    the host connects, at once."""
+    with here.pool(JEA, connected=False) as pool:
+        assert run(pool, "Get-ExospCommand").rows == []
+        assert not joined(here, pool).failed
+        assert {row["Name"] for row in run(pool, "Get-ExospCommand").rows} == set(WRAPPERS)
+    with here.pool(READY, connected=False) as pool:
+        assert len(run(pool, "Get-ExospCommand").rows) == len(WRAPPERS)
 
 
 def test_a_plain_text_is_no_secret_string(here):

@@ -70,6 +70,7 @@ CMDLETS: Mapping[str, Spec] = {
          "ExchangeEnvironmentName": "string"},
     ),
     "Disconnect-Exosp": Spec({}),
+    "Get-ExospCommand": Spec({}),
     "Get-Command": Spec({"Name": "list"}),  # what an endpoint of somebody's making offers
     "Get-ServicePrincipal": Spec({"Identity": "string"}, role="Role Management"),
     "New-ServicePrincipal": Spec(

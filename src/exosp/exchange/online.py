@@ -66,6 +66,7 @@ from .spreading import ALONE, Pieces, Spread
 from .trustees import Pair, Trustees, one_trustee
 
 _ALL = {"ResultSize": "Unlimited"}  # the default is 1,000 rows and a warning
+_OFFERS = "Get-ExospCommand"  # of a constrained endpoint, whose functions are there whatever the caller's roles
 
 
 class Online:
@@ -95,8 +96,10 @@ class Online:
             self.requests += 1
             return frozenset(listed()), None
         # With a wildcard, since an exact name that is not there is an error.
-        rows = self._rows(Cmdlet("Get-Command", {"Name": tuple(f"{name}*" for name in self._commands)}))
+        rows = self._rows(Cmdlet("Get-Command", {"Name": tuple(f"{name}*" for name in (*self._commands, _OFFERS))}))
         held = {shown(row, "Name").lower() for row in rows}
+        if _OFFERS.lower() in held:
+            held = {shown(row, "Name").lower() for row in self._rows(Cmdlet(_OFFERS))}
         return frozenset(name for name in self._commands if name.lower() in held), frozenset(self._commands)
 
     def is_dehydrated(self) -> bool:

@@ -3,7 +3,8 @@
 - Windows' own (Microsoft.PowerShell, PowerShell.7): full language, the module, nothing prepared.
 - ExchangeManagement: no-language mode, with the module's cmdlets as they are.
 - Exosp.JEA: constrained. Visible are wrapper functions of the same names, with fixed parameters and values, and
-  Connect-Exosp -Token <SecureString>, which alone can connect. RestrictedRemoteServer's own commands apart, nothing else is
+  Connect-Exosp -Token <SecureString>, which alone can connect. The wrappers are visible whatever the caller's roles;
+  Get-ExospCommand says which of them have a cmdlet to call. RestrictedRemoteServer's own commands apart, nothing else is
   there: not the module, not Connect-ExchangeOnline.
 - Exosp.Audit: the same, with those wrappers alone that read: the others are not there at all.
 - Exosp.Ready: the wrappers of Exosp.JEA, in a session that the host has connected itself with a certificate of its own.
@@ -21,7 +22,7 @@ from typing import Any
 
 from .binding import Bound, Parameter, SecureString, Spec, bind, spec
 from .connection import CONNECT, connect, of_version
-from .outcome import BINDING, Failure
+from .outcome import BINDING, Failure, Item
 from .session import PLAIN, Call, Cmdlet, Endpoint
 
 _ADDRESS = r'[^*;|<>"`]{1,320}'  # an address, a GUID or a name; no wildcard
@@ -129,6 +130,13 @@ def _connect_exosp(call: Call) -> Any:
     return connect(replace(call, values=bind(known, list(inner.items()), CONNECT).values))
 
 
+def _offers(call: Call) -> Any:
+    """The wrappers that have something to call."""
+    for name in WRAPPERS:
+        if name in wrappers(call.runspace.endpoint) and call.runspace.connection(name) is not None:
+            yield Item(("System.Management.Automation.PSCustomObject", "System.Object"), {"Name": name}, name)
+
+
 def _disconnect_exosp(call: Call) -> Any:
     call.runspace.connections.clear()
     return iter(())
@@ -144,6 +152,7 @@ OWN: Mapping[str, tuple[Spec, Cmdlet]] = {
         Cmdlet(_connect_exosp, frozenset(_CONNECT), module=True),
     ),
     "Disconnect-Exosp": (_own("Disconnect-Exosp", {}), Cmdlet(_disconnect_exosp, frozenset(), module=True)),
+    "Get-ExospCommand": (_own("Get-ExospCommand", {}), Cmdlet(_offers, frozenset(), module=True)),
 }
 _OWN_PATTERNS: Mapping[str, Mapping[str, str]] = {
     "Connect-Exosp": {
@@ -162,7 +171,7 @@ def wrappers(endpoint: Endpoint) -> frozenset[str]:
 
 def visible(endpoint: Endpoint) -> frozenset[str]:
     """The commands of a constrained endpoint."""
-    own = frozenset() if endpoint.connected else frozenset(OWN)
+    own = frozenset(OWN) - ({"Connect-Exosp", "Disconnect-Exosp"} if endpoint.connected else set())
     return _RESTRICTED | wrappers(endpoint) | own
 
 

@@ -231,16 +231,16 @@ class Engine:
         """A command of a constrained endpoint. A wrapper is there before a connection; what it calls is not."""
         if canonical not in endpoints.visible(runspace.endpoint):
             raise command_not_found(name)
-        if canonical in endpoints.OWN:
-            if not self.tenant.options.module:
-                raise command_not_found("Connect-ExchangeOnline")
-            return _Entry(*endpoints.OWN[canonical], None)
+        if canonical in endpoints.OWN and not self.tenant.options.module:
+            raise command_not_found("Connect-ExchangeOnline")
         if canonical in builtin.SPECS:
             parameters = frozenset(builtin.SPECS[canonical].parameters)
             cmdlet = builtin.CMDLETS.get(canonical, Cmdlet(lambda call: iter(()), parameters))
             return _Entry(builtin.SPECS[canonical], cmdlet, None)
         if runspace.endpoint.connected and not runspace.connections and self.tenant.options.module:
             connection.connect_by_host(self.tenant, runspace, endpoints.wrappers(runspace.endpoint))
+        if canonical in endpoints.OWN:
+            return _Entry(*endpoints.OWN[canonical], None)
         held = runspace.connection(canonical)
         if held is None:
             raise command_not_found(name)
