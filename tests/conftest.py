@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from _pytest.terminal import TerminalReporter
+from hypothesis import settings
 
 from desk import QUICKSTART, Desk
 from exosp.sandbox.server import Running
@@ -26,6 +27,11 @@ for _name in [
     del os.environ[_name]
 
 CHEAPEST = "admin-api"  # half the work of a management host; tests of remotings and of whole commands choose their own
+
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("exosp", deadline=None)
+settings.load_profile("exosp")
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,13 @@
 """exosp explain as its users call it: words that begin with a dash, standard input in any encoding, exit codes, documents."""
 
+import io
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from console import EXOSP, Console
+from exosp.cli.explain import decoded
 from exosp.diagnosis import ROWS
 from exosp.explaining import explain
 from exosp.report import explain as report
@@ -91,11 +93,21 @@ def test_the_list_shows_every_row(tmp_path: Path) -> None:
     assert [row["row"] for row in document["rows"]] == [row.id for row in ROWS]
 
 
+LOG = f"Zeile 1 über alles\r\nmore words of a log that goes on and on\r\n{OFF}\r\n"
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "latin-1"])
-def test_standard_input_may_be_of_any_encoding(encoding: str, tmp_path: Path) -> None:
+def test_standard_input_may_be_of_any_encoding(encoding: str) -> None:
     """PowerShell redirects in UTF-16; a log may have bytes of no encoding."""
-    data = f"Zeile 1 über alles\r\nmore words of a log that goes on and on\r\n{OFF}\r\n".encode(encoding)
-    found = piped(tmp_path, data + (b"" if "16" in encoding else b"\xff\xfe\n"), "-")
+    data = LOG.encode(encoding) + (b"" if "16" in encoding else b"\xff\xfe\n")
+    [answer] = explain(decoded(io.BytesIO(data))).answers
+    assert answer.row is not None
+    assert (answer.row.id, answer.line) == ("smtp-off-tenant", 3)
+
+
+def test_standard_input_as_powershell_redirects_it(tmp_path: Path) -> None:
+    """The command itself, which reads bytes and no text."""
+    found = piped(tmp_path, LOG.encode("utf-16"), "-")
     assert found.returncode == 0
     assert found.stdout.startswith(b"1. smtp-off-tenant, line 3")
 

@@ -69,7 +69,8 @@ def files(folder: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("form", ["text", pytest.param("json", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["text", "json"])
 def test_no_secret_leaves_its_place(form: str, running: Running, tmp_path: Path) -> None:
     """apply and verify, --verbose, with lag so that waits are said: streams, files, home, temporary folder, arguments."""
     running.reset(seed=1, faults="none,secret-lag=1,graph-throttle=1,read-lag=1")

@@ -116,11 +116,11 @@ def test_a_login_that_stops_anywhere_meets_the_deadline(rogue: Rogue, protocol: 
         length = len(said.replace(b"%t", b"ABCD1"))
         after = start + length // 2
         start += length
-        reading, visit = rogue.meet(protocol, rogue.dialogue(protocol, answers, send=Cut(after, _hold)), timeout=0.15)
+        reading, visit = rogue.meet(protocol, rogue.dialogue(protocol, answers, send=Cut(after, _hold)), timeout=0.3)
         check(reading, visit)
         assert not reading.ok
         assert reading.unreachable
-        assert "no answer within 0.15 s" in reading.server
+        assert "no answer within 0.3 s" in reading.server
 
 
 def _hold(peer: Peer) -> None:
