@@ -38,7 +38,7 @@ def judged(text: str) -> None:
         places_hold(text, found)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.text(st.characters()))
 def test_any_text(text):
     """Whatever the text, the reader answers or names faults that lie in it; nothing else escapes."""
@@ -48,14 +48,14 @@ def test_any_text(text):
 PIECES = ["exosp", "tenant", "app", "mailboxes", "protocols", "exchange", "address", "credential", "save_to", ": ", ":", "- ", "\n", "\n  ", "\n    ", "[", "]", "{", "}", ",", "'", '"', "&a ", "*a", "!!str ", "|\n", ">", "${EXOSP_VAR_A}", "${", "$${", "1", "no", "~", "2026-01-01", "a@b.example", "imap", "\t", "#", "---\n", "...\n", "%YAML 1.1\n", "<<", "?", "\u2028", "\x85", "\r", "\\ud800", "\\U0011FFFF", "é"]  # fmt: skip
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=40).map("".join))
 def test_any_text_of_yaml_pieces(text):
     """The same for text that is nearly YAML."""
     judged(text)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_any_damage_to_a_whole_playbook(data):
     """The same for a playbook with a piece cut out or put in."""
@@ -64,7 +64,7 @@ def test_any_damage_to_a_whole_playbook(data):
     judged(WHOLE[:at] + data.draw(st.sampled_from(["", *PIECES])) + WHOLE[end:])
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=200))
 def test_any_bytes(tmp_path, held):
     """Any file is read or refused by a named error."""
@@ -137,7 +137,7 @@ def without_places(found: Playbook) -> Playbook:
     return replace(found, app=app, boxes=boxes, exchange=replace(found.exchange, place=None))
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(playbooks())
 def test_a_written_playbook_is_read_back(want):
     """Any valid playbook, written as YAML, is read as what it said."""
