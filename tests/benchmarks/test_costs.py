@@ -25,6 +25,7 @@ COMMANDS = (
     ["plan"],
     ["apply"],
     ["verify"],
+    ["audit"],
     ["undo"],
     ["destroy"],
     ["sandbox"],
@@ -118,6 +119,7 @@ def test_first_apply_asks_the_same_whatever_the_tenants_size(
 ) -> None:
     """At most 16 Graph requests and 16 pipelines, the closing observation included."""
     desk = unkind("none", service_principals=size)
+    desk.remoting = ""  # the management host
     desk.apply()
     asked = desk.requests()
     cmdlets = {
@@ -125,5 +127,5 @@ def test_first_apply_asks_the_same_whatever_the_tenants_size(
     }
     graph, pipelines = sum(asked["graph"].values()), sum(cmdlets.values())
     figure(f"first apply among {size} service principals: {graph} Graph requests, {pipelines} pipelines")
-    assert (graph, pipelines) <= (16, 16)
-    assert pipelines <= 16
+    assert 0 < graph <= 16
+    assert 0 < pipelines <= 16
