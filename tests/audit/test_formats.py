@@ -759,9 +759,9 @@ def test_the_document_of_a_view():
     whole = result()
     found = audit_view.document(audit_view.view(whole, mailbox="sales@contoso.com"), whole)
     assert (found["schema"], found["asked"]) == (
-        "exosp/audit-view/1",
+        "exosp/audit/1",
         {"application": None, "mailbox": "sales@contoso.com"},
     )
-    assert (found["mailboxes"], found["whole"]) == ({"sales@contoso.com": None}, True)
+    assert (found["mailboxes"], found["coverage"]["whole"]) == ({"sales@contoso.com": None}, True)
     assert [row["holder"] for row in found["grants"]] == ["Backup Robot", "Support Desk Mail"]
     assert found["sha256"] == audit_json.digest(found)

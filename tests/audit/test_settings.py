@@ -255,3 +255,11 @@ def test_what_is_no_report_is_no_baseline(text, tmp_path):
     path.write_text(text)
     with pytest.raises(UsageError, match="this is no report of an audit"):
         known(path)
+
+
+def test_a_view_of_one_application_is_no_baseline(tmp_path):
+    """It is a document of the audit, and knows nothing of the others' findings."""
+    path = tmp_path / "view.json"
+    path.write_text(json.dumps({"schema": "exosp/audit/1", "asked": {"application": "Desk"}, "findings": []}))
+    with pytest.raises(UsageError, match="no report of an audit"):
+        known(path)

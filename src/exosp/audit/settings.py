@@ -240,7 +240,7 @@ def known(path: Path) -> frozenset[str]:
 
 
 def _of_document(held: Any) -> list[Any] | None:
-    if held["schema"] != "exosp/audit/1":
+    if held["schema"] != "exosp/audit/1" or "asked" in held:  # of one application or mailbox alone
         return None
     return [finding["fingerprint"] for finding in (*held["findings"], *held.get("known", ()))]
 

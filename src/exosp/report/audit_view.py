@@ -14,11 +14,10 @@ from ..finding import Finding
 from ..inventory import Event, MailboxRecord
 from ..routes import Route
 from .audit_harmless import count, harmless, unspoken, wrapped
-from .audit_json import digest, event, finding, grant, head
+from .audit_json import coverage, digest, event, finding, grant, head
 from .audit_summary import Logs, told, unread, where
 from .audit_text import LONGEST, MARK, WIDTH, remedy, subject
 
-SCHEMA = "exosp/audit-view/1"
 SHOWN = 50  # routes of one application; the JSON document has all
 
 
@@ -115,11 +114,11 @@ def _names(result: Result) -> Iterator[tuple[str, str, str]]:
 
 
 def document(seen: View, result: Result) -> dict[str, Any]:
-    """``applications``: those that were meant, by id; ``mailboxes``: those that were, each with why it could not be read."""
+    """A part of the audit's document, and ``asked``: of what. ``applications``: those that were meant, by id; ``mailboxes``:
+    those that were, each with why it could not be read."""
     found = head(result) | {
-        "schema": SCHEMA,
         "asked": {"application": seen.app or None, "mailbox": seen.mailbox or None},
-        "whole": result.inventory.coverage.whole,
+        "coverage": coverage(result),
         "applications": dict(seen.apps),
         "mailboxes": {box.address: box.unread or None for box in seen.boxes},
         "grants": [grant(route) for route in seen.routes],
