@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from ..exchange import OURS, remotings
 from ..exchange.online import Online
 from ..exchange.sessions import Tenancy
 from ..graph import Graph
-from ..graph.standing import domains
+from ..graph.standing import domains, publishers
 from ..mail import PROBES, Listing, Reading, Sent
 from ..mail.letter import compose
 from ..patience import Clock, Patience, WallClock
@@ -140,11 +141,17 @@ class Session:
     def names(self, tenant_id: str) -> tuple[str, ...]:
         """The tenant's domains, the initial one first; as it was named where Graph does not say. Where no playbook names it.
         Raises UsageError."""
+        given = self.want.tenant.lower()
         try:
             found = self.patience.transport(domains, self.graph)
         except CloudError:
             found = ()
-        given = self.want.tenant.lower()
+        if not found and not is_initial(given):  # who may not see the organization may see whose applications these are
+            try:
+                found = self.patience.transport(lambda: tuple(islice(filter(is_initial, publishers(self.graph)), 1)))
+            except CloudError:
+                found = ()
+            found = (*found, given) if found and not _GUID.fullmatch(given) else found
         if found and not _GUID.fullmatch(given) and given not in found:
             raise UsageError(
                 f"{given} is no domain of the tenant that this sign-in is for, {found[0]} ({tenant_id})",
