@@ -1,8 +1,10 @@
 """Which permissions reach mail, and which let their holder give itself more: the tables that an audit goes by.
 
-Ids are never used: a value is looked up in the tenant's own resource (FACTS §1). Sources: learn.microsoft.com/graph/
-permissions-reference; learn.microsoft.com/exchange/permissions-exo/application-rbac; the vendor's page on OAuth for IMAP,
-POP and SMTP.
+Ids are never used: a value is looked up in the tenant's own resource (FACTS §1). Sources:
+- learn.microsoft.com/graph/permissions-reference
+- learn.microsoft.com/exchange/permissions-exo/application-rbac
+- learn.microsoft.com/exchange/reference/admin-api-authentication
+- learn.microsoft.com/exchange/client-developer/legacy-protocols/how-to-authenticate-an-imap-pop-smtp-application-by-using-oauth
 """
 
 from typing import Literal

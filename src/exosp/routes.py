@@ -7,7 +7,7 @@ lacks: that is how near it is to being open.
   application's object ID, FullAccess for that entry, the protocol on. Where an application has consent to none of them, its
   FullAccess shows at all three doors; where it has FullAccess nowhere, its consent shows once.
 - SMTP by a management role: the entry, the role, and no consent to SMTP.SendAsApp, which would bring back the check of mailbox
-  permissions (office-developer-exchange-docs, smtp-app-rbac-onboarding.md).
+  permissions (learn.microsoft.com/exchange/client-developer/legacy-protocols/smtp-app-rbac-onboarding).
 - Graph and EWS by an application permission, which access policies narrow, and by management roles, which they do not: the
   two add up (learn.microsoft.com/exchange/permissions-exo/application-rbac).
 - SendAs and send on behalf: a name to send under, for who can submit by SMTP at all.

@@ -15,7 +15,7 @@ policy if nothing needs it.
 When it is no problem: it was made before the consent, on purpose, or it narrows calendars or contacts, which are not read here.
 
 Sources:
-- learn.microsoft.com/powershell/module/exchange/new-applicationaccesspolicy
+- learn.microsoft.com/powershell/module/exchangepowershell/new-applicationaccesspolicy
 - learn.microsoft.com/exchange/permissions-exo/application-rbac
 """
 

@@ -8,7 +8,8 @@ RoleManagement.ReadWrite.Directory on Microsoft Graph.
 
 Why it matters: AppRoleAssignment.ReadWrite.All lets it consent to Mail.ReadWrite for itself. RoleManagement.ReadWrite.Directory lets
 it become Global Administrator. Application.ReadWrite.All lets it put a secret of its own on an application that reads mail.
-It is worth as much as a Global Administrator, without a person behind it.
+Directory.ReadWrite.All lets it consent to delegated permissions for all people. It is worth as much as a Global
+Administrator, or nearly, without a person behind it.
 
 What to do: give it less: Application.ReadWrite.OwnedBy manages its own applications only; reading needs no write. Keep its
 credential as a Global Administrator's.
@@ -18,7 +19,9 @@ When it is no problem: the one provisioning application that a few people answer
 Sources:
 - learn.microsoft.com/graph/permissions-reference
 - learn.microsoft.com/graph/api/serviceprincipal-post-approleassignments
-- learn.microsoft.com/security/privileged-access-workstations/privileged-access-access-model
+- learn.microsoft.com/graph/api/oauth2permissiongrant-post
+- learn.microsoft.com/graph/api/rbacapplication-post-roleassignments
+- learn.microsoft.com/graph/api/application-addpassword
 """
 
 from collections.abc import Iterator

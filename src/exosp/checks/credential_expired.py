@@ -5,7 +5,7 @@ What it means: a secret, certificate or other credential stands on the applicati
 How it is told: a credential of the registration or of the enterprise application that ended at or before the time of the audit.
 It is one finding for each credential. A managed identity's are left out: Azure renews them.
 
-Why it matters: if it is the one in use, the application has stopped: tokens are refused with AADSTS7000222. If it is not,
+Why it matters: if it is the one in use, the application has stopped: a secret is refused with AADSTS7000222. If it is not,
 it hides in a list those that do count, and nobody knows any more which secret is used where.
 
 What to do: if something still uses it, make a new one first. Then remove the old one.

@@ -6,7 +6,7 @@ How it is told: a live credential of the registration or of the enterprise appli
 (30 days unless told otherwise), and no live credential of the application is without an end or ends after that span. It is one
 finding for each such credential. A managed identity's are left out: Azure renews them.
 
-Why it matters: on that day the application stops, with AADSTS7000222, in the middle of the night as a rule. Whoever mends it in
+Why it matters: on that day the application stops (a secret: AADSTS7000222), in the middle of the night as a rule. Whoever mends it in
 a hurry makes a secret for years.
 
 What to do: make a new credential, a certificate or a federated one where the application can use it, hand it over, then remove
@@ -16,6 +16,7 @@ When it is no problem: the application is to end by then.
 
 Sources:
 - learn.microsoft.com/graph/api/application-addpassword
+- learn.microsoft.com/entra/identity-platform/reference-error-codes (AADSTS7000222)
 - learn.microsoft.com/entra/identity-platform/security-best-practices-for-app-registration
 """
 

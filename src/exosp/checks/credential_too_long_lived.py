@@ -9,8 +9,8 @@ is not judged; federated credentials have none.
 Why it matters: it works for years wherever it was copied to: a mail, a ticket, a former colleague's laptop. Nobody practises
 replacing it, so when it must be replaced nobody can.
 
-What to do: make one that lasts half a year or less, hand it over, and remove this one. An app management policy can forbid
-long ones for the whole tenant.
+What to do: make one that lasts half a year or less, hand it over, and remove this one. The tenant's default app management
+policy can forbid adding long ones; those that are there go on working.
 
 When it is no problem: a certificate whose key cannot leave its hardware, with a renewal that is practised.
 

@@ -13,8 +13,8 @@ What to do: keep the entry with the enterprise application's object ID. Grant it
 When it is no problem: while an entry with a wrong ID is being replaced.
 
 Sources:
-- learn.microsoft.com/powershell/module/exchange/get-serviceprincipal
-- learn.microsoft.com/powershell/module/exchange/new-serviceprincipal
+- learn.microsoft.com/powershell/module/exchangepowershell/get-serviceprincipal
+- learn.microsoft.com/powershell/module/exchangepowershell/new-serviceprincipal
 """
 
 from collections.abc import Iterator

@@ -7,16 +7,19 @@ How it is told: no registration and no enterprise application has the entry's ap
 object ID.
 
 Why it matters: nobody can sign in by it today. But its grants stay on the mailboxes and hide among those that count. A
-registration that is restored from the recycle bin within 30 days comes back with its appId, and with what the entry holds.
+deleted enterprise application can be restored for 30 days, with its object ID, and then has what the entry holds. To restore
+the registration alone does not bring it back.
 
 What to do: look at what it holds, take that away, then remove the entry.
 
-When it is no problem: shortly after an application was deleted. Exchange is said to remove its entry by itself.
+When it is no problem: shortly after an application was deleted. Exchange removes its entry by itself, and the role assignments
+with it; one that stays was missed.
 
 Sources:
 - learn.microsoft.com/exchange/permissions-exo/application-rbac
-- learn.microsoft.com/powershell/module/exchange/remove-serviceprincipal
-- learn.microsoft.com/entra/fundamentals/recover-from-deletions
+- learn.microsoft.com/powershell/module/exchangepowershell/remove-serviceprincipal
+- learn.microsoft.com/entra/architecture/recover-from-deletions
+- learn.microsoft.com/graph/api/directory-deleteditems-restore
 """
 
 from collections.abc import Iterator

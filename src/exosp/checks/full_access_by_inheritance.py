@@ -16,8 +16,8 @@ When it is no problem: hardly ever for an application that you registered. Excha
 counted here.
 
 Sources:
-- learn.microsoft.com/powershell/module/exchange/get-mailboxpermission
-- learn.microsoft.com/powershell/module/exchange/add-mailboxpermission
+- learn.microsoft.com/powershell/module/exchangepowershell/get-mailboxpermission
+- learn.microsoft.com/powershell/module/exchangepowershell/add-mailboxpermission
 """
 
 from collections.abc import Iterator

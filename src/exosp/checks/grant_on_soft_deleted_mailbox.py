@@ -14,7 +14,7 @@ When it is no problem: the mailbox was deleted with the application's end in min
 
 Sources:
 - learn.microsoft.com/exchange/recipients-in-exchange-online/delete-or-restore-mailboxes
-- learn.microsoft.com/powershell/module/exchange/remove-mailboxpermission (SoftDeletedMailbox)
+- learn.microsoft.com/powershell/module/exchangepowershell/remove-mailboxpermission (SoftDeletedMailbox)
 """
 
 from collections.abc import Iterator

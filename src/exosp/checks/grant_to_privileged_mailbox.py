@@ -15,8 +15,8 @@ What to do: ask whose need it is. If there is none, take the grant away. If ther
 When it is no problem: the need is known and written down. Set it aside with a reason and an end date.
 
 Sources:
-- learn.microsoft.com/powershell/module/exchange/add-mailboxpermission
-- learn.microsoft.com/powershell/module/exchange/add-recipientpermission
+- learn.microsoft.com/powershell/module/exchangepowershell/add-mailboxpermission
+- learn.microsoft.com/powershell/module/exchangepowershell/add-recipientpermission
 """
 
 import re

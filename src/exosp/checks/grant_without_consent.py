@@ -15,7 +15,7 @@ When it is no problem: between granting the mailboxes and the administrator's co
 
 Sources:
 - learn.microsoft.com/exchange/client-developer/legacy-protocols/how-to-authenticate-an-imap-pop-smtp-application-by-using-oauth
-- learn.microsoft.com/powershell/module/exchange/remove-mailboxpermission
+- learn.microsoft.com/powershell/module/exchangepowershell/remove-mailboxpermission
 """
 
 from collections.abc import Iterator

@@ -15,7 +15,7 @@ When it is no problem: nobody said that all access must go by exosp.
 
 Sources:
 - learn.microsoft.com/graph/api/application-upsert (uniqueName)
-- learn.microsoft.com/powershell/module/exchange/add-mailboxpermission
+- learn.microsoft.com/powershell/module/exchangepowershell/add-mailboxpermission
 """
 
 from collections.abc import Iterator

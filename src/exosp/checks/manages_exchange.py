@@ -15,6 +15,7 @@ When it is no problem: the automation that administers Exchange, exosp's own sig
 
 Sources:
 - learn.microsoft.com/powershell/exchange/app-only-auth-powershell-v2
+- learn.microsoft.com/exchange/reference/admin-api-authentication (Exchange.ManageAsAppV2)
 - learn.microsoft.com/entra/identity/role-based-access-control/permissions-reference
 """
 

@@ -10,11 +10,12 @@ with all that it holds.
 
 What to do: name two people who answer for it. An owner may add credentials to it, so choose people, not a crowd.
 
-When it is no problem: applications that are run by a pipeline and answered for elsewhere. An owner can be a group's worth of
-risk: some organizations have none on purpose.
+When it is no problem: applications that are run by a pipeline and answered for elsewhere. An owner can do all that the
+application can: some organizations have none on purpose.
 
 Sources:
 - learn.microsoft.com/graph/api/application-list-owners
+- learn.microsoft.com/entra/identity/enterprise-apps/overview-assign-app-owners
 - learn.microsoft.com/entra/identity-platform/security-best-practices-for-app-registration
 """
 

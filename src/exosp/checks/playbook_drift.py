@@ -15,8 +15,8 @@ What to do: look at the plan. Apply it, or put into the playbook what was decide
 When it is no problem: the playbook was changed a moment ago and is about to be applied.
 
 Sources:
-- learn.microsoft.com/powershell/module/exchange/get-mailboxpermission
-- learn.microsoft.com/powershell/module/exchange/get-recipientpermission
+- learn.microsoft.com/powershell/module/exchangepowershell/get-mailboxpermission
+- learn.microsoft.com/powershell/module/exchangepowershell/get-recipientpermission
 """
 
 from collections.abc import Iterator

@@ -15,7 +15,7 @@ What to do: take the FullAccess back, or switch the protocol on for this mailbox
 When it is no problem: the application has consent to several protocols and uses another one here.
 
 Sources:
-- learn.microsoft.com/powershell/module/exchange/set-casmailbox
+- learn.microsoft.com/powershell/module/exchangepowershell/set-casmailbox
 - learn.microsoft.com/exchange/clients-and-mobile-in-exchange-online/authenticated-client-smtp-submission
 """
 

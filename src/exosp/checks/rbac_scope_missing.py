@@ -14,7 +14,7 @@ When it is no problem: never for long. The scope may have been renamed while the
 
 Sources:
 - learn.microsoft.com/exchange/permissions-exo/application-rbac
-- learn.microsoft.com/powershell/module/exchange/get-managementscope
+- learn.microsoft.com/powershell/module/exchangepowershell/get-managementscope
 """
 
 from collections.abc import Iterator

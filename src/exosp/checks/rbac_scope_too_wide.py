@@ -15,7 +15,7 @@ When it is no problem: backup, archiving or security products that must reach ev
 
 Sources:
 - learn.microsoft.com/exchange/permissions-exo/application-rbac
-- learn.microsoft.com/powershell/module/exchange/new-managementroleassignment
+- learn.microsoft.com/powershell/module/exchangepowershell/new-managementroleassignment
 """
 
 from collections.abc import Iterator

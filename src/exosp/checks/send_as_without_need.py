@@ -16,7 +16,7 @@ in to needs FullAccess alone.
 When it is no problem: consent to send is about to be given.
 
 Sources:
-- learn.microsoft.com/powershell/module/exchange/remove-recipientpermission
+- learn.microsoft.com/powershell/module/exchangepowershell/remove-recipientpermission
 - learn.microsoft.com/exchange/client-developer/legacy-protocols/how-to-authenticate-an-imap-pop-smtp-application-by-using-oauth
 - learn.microsoft.com/exchange/permissions-exo/application-rbac
 """

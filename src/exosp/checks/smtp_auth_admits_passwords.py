@@ -11,7 +11,8 @@ the confidence is medium.
 Why it matters: a password that was guessed or stolen sends mail without multi-factor authentication. An application that uses
 tokens does not need passwords to be allowed beside it. Microsoft switches them off by default from the end of 2026.
 
-What to do: block passwords for SMTP by an authentication policy. Tokens go on working.
+What to do: block passwords for SMTP by an authentication policy. It is about passwords alone, and tokens should go on working;
+but the vendor's page on SMTP AUTH says that clients cannot use it any more. Try it on one mailbox first (``exosp verify``).
 
 When it is no problem: devices that know nothing but passwords, each with a mailbox of its own, until they are replaced.
 

@@ -13,7 +13,7 @@ When it is no problem: hardly ever; while you find out which mailboxes need it.
 
 Sources:
 - learn.microsoft.com/exchange/clients-and-mobile-in-exchange-online/authenticated-client-smtp-submission
-- learn.microsoft.com/powershell/module/exchange/set-transportconfig
+- learn.microsoft.com/powershell/module/exchangepowershell/set-transportconfig
 """
 
 from collections.abc import Iterator

@@ -11,8 +11,8 @@ Why it matters: whoever holds its secret reads or sends as everybody, the manage
 person's sign-in, multi-factor authentication or a trace in a mailbox's permissions. Lists of mailbox permissions do not show it.
 
 What to do: give it the same right by RBAC for Applications within a scope, then take Entra's consent back. Where that cannot
-be done soon, an application access policy narrows the consent; Microsoft asks not to make new ones for good. If it only
-needs IMAP, POP or SMTP, use their own permissions and grant single mailboxes.
+be done soon, an application access policy narrows the consent for the time being; Microsoft asks not to make new ones, and
+wants those that are there moved to RBAC. If it only needs IMAP, POP or SMTP, use their own permissions and grant single mailboxes.
 
 When it is no problem: backup, archiving or security products that must reach every mailbox, that somebody answers for, and
 whose credential is well kept. Set it aside with a reason and an end date.
@@ -20,7 +20,7 @@ whose credential is well kept. Set it aside with a reason and an end date.
 Sources:
 - learn.microsoft.com/graph/permissions-reference
 - learn.microsoft.com/exchange/permissions-exo/application-rbac
-- learn.microsoft.com/powershell/module/exchange/new-applicationaccesspolicy
+- learn.microsoft.com/powershell/module/exchangepowershell/new-applicationaccesspolicy
 """
 
 from collections.abc import Iterator

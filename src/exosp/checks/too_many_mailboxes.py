@@ -13,7 +13,7 @@ a list one can read.
 When it is no problem: an archive or a help desk that serves all of them. Set it aside with a reason and an end date.
 
 Sources:
-- learn.microsoft.com/powershell/module/exchange/remove-mailboxpermission
+- learn.microsoft.com/powershell/module/exchangepowershell/remove-mailboxpermission
 - learn.microsoft.com/exchange/permissions-exo/application-rbac
 """
 

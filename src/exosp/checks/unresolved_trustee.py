@@ -15,8 +15,8 @@ What to do: find out who it was. If nobody knows, take the permission away.
 When it is no problem: the trustee is an account of another forest or of your own servers that is known to you.
 
 Sources:
-- learn.microsoft.com/powershell/module/exchange/get-mailboxpermission (IncludeUnresolvedPermissions)
-- learn.microsoft.com/powershell/module/exchange/remove-mailboxpermission
+- learn.microsoft.com/powershell/module/exchangepowershell/get-mailboxpermission (IncludeUnresolvedPermissions)
+- learn.microsoft.com/powershell/module/exchangepowershell/remove-mailboxpermission
 """
 
 from collections.abc import Iterator

@@ -14,7 +14,7 @@ What to do: switch its sign-in off and wait for a month. If nobody misses it, ta
 When it is no problem: it runs once a year. Entra's activity report does not cover every cloud and every licence.
 
 Sources:
-- learn.microsoft.com/graph/api/resources/serviceprincipalsigninactivity
+- learn.microsoft.com/graph/api/resources/serviceprincipalsigninactivity?view=graph-rest-beta
 - learn.microsoft.com/entra/identity/monitoring-health/recommendation-remove-unused-apps
 """
 

@@ -17,8 +17,8 @@ When it is no problem: never while the entry is wanted. An entry that nobody nee
 
 Sources:
 - learn.microsoft.com/exchange/client-developer/legacy-protocols/how-to-authenticate-an-imap-pop-smtp-application-by-using-oauth
-- learn.microsoft.com/powershell/module/exchange/new-serviceprincipal
-- learn.microsoft.com/powershell/module/exchange/set-serviceprincipal
+- learn.microsoft.com/powershell/module/exchangepowershell/new-serviceprincipal
+- learn.microsoft.com/powershell/module/exchangepowershell/set-serviceprincipal
 """
 
 from collections.abc import Iterator
