@@ -39,6 +39,7 @@ TENANT_WIDE: dict[AppId, dict[str, tuple[Can, ...]]] = {
         "MailboxFolder.Read.All": ("read",),
         "MailboxFolder.ReadWrite.All": ("read", "manage"),
         "MailboxItem.Read.All": ("read",),
+        "MailboxItem.Export.All": ("read",),
         "MailboxItem.ImportExport.All": ("read", "manage"),
     },
 }
@@ -68,7 +69,8 @@ DELEGATED: dict[AppId, frozenset[str]] = {
         {
             "IMAP.AccessAsUser.All", "POP.AccessAsUser.All", "SMTP.Send", "EWS.AccessAsUser.All", "Mail.Read", "Mail.ReadBasic",
             "Mail.ReadWrite", "Mail.Send", "Mail.Read.Shared", "Mail.ReadBasic.Shared", "Mail.ReadWrite.Shared", "Mail.Send.Shared",
-            "MailboxFolder.Read", "MailboxFolder.ReadWrite", "MailboxItem.Read", "MailboxItem.ImportExport",
+            "MailboxFolder.Read", "MailboxFolder.ReadWrite", "MailboxItem.Read", "MailboxItem.Export",
+            "MailboxItem.ImportExport", "Mail-Advanced.ReadWrite.Shared",
         }
     ),
 }  # fmt: skip
@@ -111,6 +113,7 @@ SCOPES: dict[
     "Mail.ReadWrite.Shared": ("", "manage"),
     "MailboxFolder.ReadWrite": ("", "manage"),
     "MailboxItem.ImportExport": ("", "manage"),
+    "Mail-Advanced.ReadWrite.Shared": ("", "manage"),
 }
 
 # The management role behind SMTP.SendAsApp without a claim; it stands beside the others that begin with "Application ".

@@ -194,3 +194,28 @@ def test_what_cannot_be_together_is_refused_before_anything_is_asked(auditor: Co
         assert said in ran.err
     assert asked(auditor).get("admin-api", {}) == before.get("admin-api", {})
     assert sorted(path.name for path in auditor.folder.iterdir()) == []
+
+
+def test_it_needs_no_playbook_and_no_name_of_the_tenant(running: Running, tmp_path: Path) -> None:
+    """What the sandbox gives anybody is enough, over winrm too, which wants the tenant's initial domain: Graph says it, or
+    where the organization may not be seen, the tenant's applications do."""
+    running.sandbox._content = None
+    running.reset(seed=1, faults="none", mailboxes=0, service_principals=0, mess=None)
+    ran = Console(tmp_path, dict(running.environment())).here("audit", "--format", "json")
+    assert (ran.code, ran.document["tenant"], ran.document["coverage"]["whole"]) == (0, "contoso.onmicrosoft.com", True)
+    running.sandbox._content = {
+        "admin": {"graph_roles": ["Application.Read.All"]},
+        "mailboxes": ["support@contoso.com"],
+    }
+    running.reset(seed=1, faults="none", mailboxes=0, service_principals=0, mess=None)
+    ran = Console(tmp_path, dict(running.environment())).here("audit", "--format", "json")
+    assert (ran.code, ran.document["tenant"], ran.document["coverage"]["whole"]) == (
+        1,
+        "contoso.onmicrosoft.com",
+        False,
+    )
+    running.sandbox._content = {"admin": {"graph_roles": []}, "mailboxes": ["support@contoso.com"]}
+    running.reset(seed=1, faults="none", mailboxes=0, service_principals=0, mess=None)
+    ran = Console(tmp_path, dict(running.environment())).here("audit", "--format", "json")
+    assert ran.code == 2
+    assert "give --tenant <name>.onmicrosoft.com" in " ".join(ran.err.split())

@@ -93,6 +93,7 @@ GRAPH_APP_ROLES: dict[str, tuple[str | None, str]] = {
     "MailboxFolder.Read.All": (None, "Read all the users' mailbox folders"),
     "MailboxFolder.ReadWrite.All": (None, "Read and write all the users' mailbox folders"),
     "MailboxItem.Read.All": (None, "Read all users' mailbox items"),
+    "MailboxItem.Export.All": (None, "Export all users' mailbox items"),
     "MailboxItem.ImportExport.All": (None, "Allows the app to perform backup and restore for all mailbox items"),
     "MailboxSettings.Read": ("40f97065-369a-49f4-947c-6a255697ae91", "Read all user mailbox settings"),
     "Calendars.Read": ("798ee544-9d2d-430c-a058-570e29e34338", "Read calendars in all mailboxes"),

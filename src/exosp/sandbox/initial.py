@@ -7,7 +7,7 @@
     authentication_policies:          # of Exchange; smtp: does it let SMTP AUTH take passwords
       - {name: No passwords, smtp: false, default: true}
     admin:                            # the application that AZURE_* names
-      graph_roles: [Application.ReadWrite.OwnedBy, AppRoleAssignment.ReadWrite.All, Application.Read.All]
+      graph_roles: [Application.ReadWrite.OwnedBy, AppRoleAssignment.ReadWrite.All, Application.Read.All, Directory.Read.All]
       exchange_roles: [Exchange.ManageAsApp]
       directory_roles: [Exchange Administrator]   # or Global Reader, which only reads
       role_groups: [View-Only Organization Management]   # of Exchange; a management role's name stands for a group of it alone
@@ -85,9 +85,15 @@ from .people import User
 from .rbac import GROUP_KINDS, Unit
 from .tenant import Options, Tenant
 
-# Least privilege of a whole apply (FACTS §6: POST applications and servicePrincipals; appRoleAssignedTo; EXO app-only).
+# Least privilege of a whole apply (FACTS §6: POST applications and servicePrincipals; appRoleAssignedTo; EXO app-only), and
+# what a whole audit reads besides (learn.microsoft.com/graph/api/oauth2permissiongrant-list).
 ADMIN = {
-    "graph_roles": ["Application.ReadWrite.OwnedBy", "AppRoleAssignment.ReadWrite.All", "Application.Read.All"],
+    "graph_roles": [
+        "Application.ReadWrite.OwnedBy",
+        "AppRoleAssignment.ReadWrite.All",
+        "Application.Read.All",
+        "Directory.Read.All",
+    ],
     "exchange_roles": ["Exchange.ManageAsApp"],
     "directory_roles": ["Exchange Administrator"],
     "role_groups": [],
