@@ -37,20 +37,20 @@ settings.load_profile("exosp")
 
 # Not what the sandbox gives by itself, which is enough for an audit too: an apply needs no more than this.
 LEAST = {"graph_roles": ["Application.ReadWrite.OwnedBy", "AppRoleAssignment.ReadWrite.All", "Application.Read.All"]}
+PLAIN = {**initial.DEFAULT, "admin": LEAST}
 
 
 @pytest.fixture(scope="session")
 def _running() -> Iterator[Running]:
     with Running(Options(faults="none")) as running:
+        running.sandbox._content = PLAIN
         yield running
 
 
 @pytest.fixture
 def desk(_running: Running, tmp_path: Path) -> Desk:
     """The quickstart on a tenant without faults."""
-    _running.sandbox._content = {**initial.DEFAULT, "admin": LEAST}
     _running.reset(seed=1, faults="none", mailboxes=0, service_principals=0, mess=None)
-    _running.sandbox._content = None
     (tmp_path / "playbook.yaml").write_text(QUICKSTART.read_text(encoding="utf-8"), encoding="utf-8")
     return Desk(tmp_path, _running, remoting=CHEAPEST)
 
@@ -60,9 +60,9 @@ def unkind(_running: Running, tmp_path: Path) -> Callable[..., Desk]:
     """A desk on a tenant with these faults, or this content."""
 
     def make(faults: str = "default", seed: int = 1, content: dict[str, Any] | None = None, **options: Any) -> Desk:
-        _running.sandbox._content = {"admin": LEAST, **(initial.DEFAULT if content is None else content)}
+        _running.sandbox._content = PLAIN if content is None else {"admin": LEAST, **content}
         _running.reset(seed=seed, faults=faults, **({"mailboxes": 0, "service_principals": 0, "mess": None} | options))
-        _running.sandbox._content = None
+        _running.sandbox._content = PLAIN
         (tmp_path / "playbook.yaml").write_text(QUICKSTART.read_text(encoding="utf-8"), encoding="utf-8")
         return Desk(tmp_path, _running, remoting=CHEAPEST)
 
