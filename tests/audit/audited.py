@@ -1,7 +1,6 @@
 """An embedded tenant to be audited by one who may only read, and audits of it through both real census ports."""
 
 import json
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import Any
 
 from builders import AT
 
+from desk import SandboxClock
 from exosp.audit.collect import Progress, collect
 from exosp.audit.file import Keeping, in_memory, kept
 from exosp.audit.gathered import Head, Wishes
@@ -88,21 +88,6 @@ STORM = ",".join((
 ))  # fmt: skip
 
 
-class Clock:
-    """Pauses move the sandbox's time instead of taking ours."""
-
-    def __init__(self, running: Running) -> None:
-        self._running = running
-        self.slept = 0.0
-
-    def now(self) -> float:
-        return time.monotonic() + self.slept
-
-    def sleep(self, seconds: float) -> None:
-        self.slept += seconds
-        self._running.advance(seconds)
-
-
 @dataclass
 class Audited:
     """``way``: the remoting. ``pieces``: how many items it takes, few here, so that there is more than one of them."""
@@ -131,7 +116,7 @@ class Audited:
         domain = self.running.sandbox.tenant.domain
         nothing = Playbook(Path("(no playbook)"), domain, "global", App("", "", None, nowhere), (), (), Reach())
         screen = Screen(Format.text, quiet=True)
-        session = Session(nothing, screen, environment=environment, clock=Clock(self.running), deadline=1e6)
+        session = Session(nothing, screen, environment=environment, clock=SandboxClock(self.running), deadline=1e6)
         patience, where = session.patience, environment["EXOSP_REMOTING"]
         setting = Setting(session.cloud, environment, session._connect, session._sign_in, nothing.tenant, READS)
         remoting = choose(where).opens(where, setting)

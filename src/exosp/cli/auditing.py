@@ -15,15 +15,13 @@ from ..audit import file
 from ..audit.collect import Progress, collect
 from ..audit.gathered import Head, Wishes
 from ..audit.wanted import gather
-from ..errors import UsageError
 from ..exchange.census import Census
 from ..exchange.cmdlets import READS
 from ..graph.census import DirectoryCensus
 from ..inventory import Inventory, Section
-from ..playbook import App, Place, Playbook, Reach
 from .audit import left_out
 from .screen import Screen
-from .wiring import Session
+from .wiring import Session, naming
 
 if TYPE_CHECKING:
     from ..inventory import Wanted
@@ -51,9 +49,11 @@ def inventory(
     """Read the whole tenant. Raises UsageError, and CloudError where nothing of it can be read."""
     with ExitStack() as stack:
         screen.working("signing in")
-        session = Session(
-            _nothing(tenant), screen, cloud_file=cloud_file, deadline=deadline, sign_in=sign_in, commands=READS
-        )
+        nothing = naming(
+            tenant or os.environ.get("AZURE_TENANT_ID", ""), where="--tenant",
+            hint="give --tenant contoso.onmicrosoft.com, or set AZURE_TENANT_ID",
+        )  # fmt: skip
+        session = Session(nothing, screen, cloud_file=cloud_file, deadline=deadline, sign_in=sign_in, commands=READS)
         stack.callback(session._close)
         token = session.patience.transport(session.admin.exchange_token)
         tenant_id = str(token.claims.get("tid", ""))
@@ -84,19 +84,6 @@ def inventory(
                 _teller(screen),
             )
         return replace(found, wanted=wanted)
-
-
-def _nothing(tenant: str | None) -> Playbook:
-    """A playbook that names the tenant alone. Raises UsageError."""
-    named = tenant or os.environ.get("AZURE_TENANT_ID", "")
-    if not named:
-        raise UsageError(
-            "nothing says which tenant",
-            where="--tenant",
-            hint="give --tenant contoso.onmicrosoft.com, or set AZURE_TENANT_ID",
-        )
-    nowhere = Place("(no playbook)", 0, 0)
-    return Playbook(Path("(no playbook)"), named, "global", App("", "", None, nowhere), (), (), Reach())
 
 
 def _wanted(folder: Path | None, names: set[str], screen: Screen) -> "tuple[Wanted, ...] | None":

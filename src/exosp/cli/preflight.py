@@ -150,18 +150,13 @@ def _planned(session: "Session", want: "Playbook", command: str, base: Path) -> 
 def _any(want: "Playbook | None", *, reaches: bool) -> "Playbook":
     """The playbook; without one, one that names the tenant alone. Where nothing says how to reach Exchange a remoting that
     opens nothing by itself stands in, and is never used."""
-    from ..errors import UsageError
-    from ..playbook import App, Place, Playbook, Reach, SecretCredential
+    from ..playbook import Reach
+    from .wiring import naming
 
     if want is None:
-        tenant = os.environ.get("AZURE_TENANT_ID", "")
-        if not tenant:
-            raise UsageError(
-                "nothing says which tenant", where="environment", hint="name a playbook, or set AZURE_TENANT_ID"
-            )
-        nowhere = Place("(no playbook)", 0, 0)
-        secret = SecretCredential(0, Path(os.devnull), "", nowhere)
-        want = Playbook(Path("(no playbook)"), tenant, "global", App("", "", secret, nowhere), (), (), Reach())
+        want = naming(
+            os.environ.get("AZURE_TENANT_ID", ""), where="environment", hint="name a playbook, or set AZURE_TENANT_ID"
+        )
     return want if reaches else replace(want, exchange=Reach(remoting="admin-api"))
 
 

@@ -318,6 +318,15 @@ class Session:
         return mail.newest(self.cloud.endpoint("imap"), user, token.reveal, count, ca=self.cloud.ca)
 
 
+def naming(tenant: str, *, where: str, hint: str) -> playbook.Playbook:
+    """A playbook that names a tenant alone, for what needs no playbook. Raises UsageError where none is named."""
+    if not tenant:
+        raise UsageError("nothing says which tenant", where=where, hint=hint)
+    nowhere = playbook.Place("(no playbook)", 0, 0)
+    app = playbook.App("", "", None, nowhere)
+    return playbook.Playbook(Path("(no playbook)"), tenant, "global", app, (), (), playbook.Reach())
+
+
 def is_initial(domain: str) -> bool:
     """Whether a domain can be the one that a tenant was made with, which Connect-ExchangeOnline wants."""
     return domain.lower().endswith((".onmicrosoft.com", ".onmicrosoft.us", ".partner.onmschina.cn"))
